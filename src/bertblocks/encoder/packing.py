@@ -1,0 +1,111 @@
+"""Many sequences end to end, without padding: what every stage of the encoder exchanges.
+
+Axes: T packed tokens, B sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bertblocks.errors import ShapeError
+
+
+class EqualLengthRun(NamedTuple):
+    """Neighbouring sequences of one length: a dense block inside a packed tensor."""
+
+    start: int
+    stop: int
+    num_sequences: int
+    length: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PackedTokens:
+    """B token sequences laid end to end.
+
+    Attributes:
+        input_ids_T: Token ids, int64.
+        segment_ids_T: 0 for the first text of a pair, 1 for the second, int64.
+        position_ids_T: Position of each token in its own sequence, from 0, int64.
+        cu_seqlens: Offsets of the sequences, int32, shape (B + 1,); the last one is T.
+        lengths: The B lengths as Python integers, so that no loop has to ask a GPU for them.
+    """
+
+    input_ids_T: Tensor
+    segment_ids_T: Tensor
+    position_ids_T: Tensor
+    cu_seqlens: Tensor
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def pack(
+        cls, sequences: Sequence[NDArray[Any]], num_first: Sequence[int] | NDArray[Any] | None = None
+    ) -> PackedTokens:
+        """Lay sequences end to end.
+
+        Args:
+            sequences: One array of token ids a sequence, none of them empty.
+            num_first: How many leading tokens of each sequence are of segment 0; all where None.
+
+        Raises:
+            ShapeError: If there is no sequence, one is empty, or num_first has another length.
+        """
+        lengths = tuple(len(sequence) for sequence in sequences)
+        if not lengths or min(lengths) == 0:
+            raise ShapeError(f"Packing needs sequences of at least one token; found lengths {lengths[:10]}.")
+        if num_first is not None and len(num_first) != len(lengths):
+            raise ShapeError(f"{len(lengths)} sequences came with {len(num_first)} values of num_first.")
+        positions = np.concatenate([np.arange(length) for length in lengths])
+        if num_first is None:
+            segments = np.zeros(len(positions), dtype=np.int64)
+        else:
+            segments = (positions >= np.repeat(num_first, lengths)).astype(np.int64)
+        return cls(
+            input_ids_T=torch.from_numpy(np.concatenate(list(sequences)).astype(np.int64)),
+            segment_ids_T=torch.from_numpy(segments),
+            position_ids_T=torch.from_numpy(positions),
+            cu_seqlens=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
+            lengths=lengths,
+        )
+
+    @property
+    def num_tokens(self) -> int:
+        """T: tokens of all sequences together."""
+        return len(self.input_ids_T)
+
+    @property
+    def num_sequences(self) -> int:
+        """B: sequences."""
+        return len(self.lengths)
+
+    @property
+    def first_token_indices(self) -> Tensor:
+        """Where each sequence begins, int32, shape (B,)."""
+        return self.cu_seqlens[:-1]
+
+    def equal_length_runs(self) -> Iterator[EqualLengthRun]:
+        """Neighbours of one length, in order; sorted sequences give one run for each length there is."""
+        start = 0
+        for length, group in groupby(self.lengths):
+            num_sequences = sum(1 for _ in group)
+            stop = start + num_sequences * length
+            yield EqualLengthRun(start, stop, num_sequences, length)
+            start = stop
+
+    def to(self, device: torch.device | str) -> PackedTokens:
+        """The same sequences on another device."""
+        return replace(
+            self,
+            input_ids_T=self.input_ids_T.to(device, non_blocking=True),
+            segment_ids_T=self.segment_ids_T.to(device, non_blocking=True),
+            position_ids_T=self.position_ids_T.to(device, non_blocking=True),
+            cu_seqlens=self.cu_seqlens.to(device, non_blocking=True),
+        )

@@ -1,0 +1,42 @@
+"""Token vectors → one vector a sequence, over true tokens only.
+
+Axes: T packed tokens, B sequences, D hidden size, L tokens of one sequence, n sequences of one run.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bertblocks.encoder.packing import PackedTokens
+from bertblocks.errors import ShapeError
+
+Pooling = Literal["cls", "average", "max"]
+
+
+def pool(x_TD: Tensor, packed: PackedTokens, pooling: Pooling) -> Tensor:
+    """Reduce each sequence to one vector.
+
+    Args:
+        x_TD: Packed hidden states.
+        packed: The sequences that they belong to.
+        pooling: "cls" takes the first token, "average" the mean of all tokens (special tokens included, as
+            sentence-transformers does), "max" the largest value in each dimension.
+
+    Returns:
+        One vector a sequence in float32, shape (B, D).
+
+    Raises:
+        ShapeError: If x_TD has another number of tokens than packed.
+    """
+    if len(x_TD) != packed.num_tokens:
+        raise ShapeError(f"{len(x_TD)} token vectors do not belong to {packed.num_tokens} packed tokens.")
+    if pooling == "cls":
+        return x_TD[packed.first_token_indices].float()
+    pooled = []
+    for run in packed.equal_length_runs():
+        x_nLD = x_TD[run.start : run.stop].view(run.num_sequences, run.length, -1).float()
+        pooled.append(x_nLD.mean(1) if pooling == "average" else x_nLD.amax(1))
+    return torch.cat(pooled)
