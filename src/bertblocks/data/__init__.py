@@ -1,0 +1,28 @@
+"""Tables become examples: CSV, JSON Lines, Parquet and Excel in, tasks and targets out. No torch."""
+
+from bertblocks.data.batches import RowProblem, Table, TableBatch
+from bertblocks.data.columns import column_values, text_columns
+from bertblocks.data.examples import Example, RowReport, read_examples
+from bertblocks.data.splits import train_validation_split
+from bertblocks.data.tables import open_table
+from bertblocks.data.target_arrays import class_weights, encode_targets
+from bertblocks.data.targets import infer_task
+from bertblocks.data.writers import TableWriter, open_writer
+
+__all__ = [
+    "Example",
+    "RowProblem",
+    "RowReport",
+    "Table",
+    "TableBatch",
+    "TableWriter",
+    "class_weights",
+    "column_values",
+    "encode_targets",
+    "infer_task",
+    "open_table",
+    "open_writer",
+    "read_examples",
+    "text_columns",
+    "train_validation_split",
+]

@@ -1,0 +1,186 @@
+"""What every table gives, whatever its format: batches of rows, and the rows that cannot be read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from bertblocks.data.text_files import first_unreadable
+from bertblocks.errors import DataError
+
+BATCH_ROWS = 4096
+
+Reason = Literal["missing value", "wrong type", "unreadable characters", "malformed row"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowProblem:
+    """Why one row cannot be used.
+
+    Attributes:
+        row: Number of the data row, from 1; the header and blank lines are not counted.
+        line: Line of the file (row of the sheet) where the row begins, from 1; None where there are no lines.
+        column: Name of the column at fault; None where it is the whole row.
+        reason: The kind of problem, under which problems are counted.
+        message: What is wrong with it, for a person; reads on after "row 17, column 'text': ".
+    """
+
+    row: int
+    line: int | None
+    column: str | None
+    reason: Reason
+    message: str
+
+    def __str__(self) -> str:
+        line = f" (line {self.line})" if self.line is not None else ""
+        column = f", column {self.column!r}" if self.column is not None else ""
+        return f"row {self.row}{line}{column}: {self.message}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableBatch:
+    """Some consecutive rows of a table.
+
+    Attributes:
+        rows: Numbers of the data rows that could be read, ascending, from 1.
+        lines: Line of the file where each of them begins, or None where the format has no lines.
+        columns: The values of each column, aligned with rows; None where a value is missing.
+        problems: The rows of this batch that could not be read; they are not in rows.
+    """
+
+    rows: list[int]
+    lines: list[int] | None
+    columns: dict[str, list[Any]]
+    problems: tuple[RowProblem, ...] = ()
+
+
+class Table(Protocol):
+    """A table on disk, read in batches at constant memory, as often as one likes."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in the file's order."""
+
+    @property
+    def format(self) -> str:
+        """How the file is read, to show to a person: "CSV separated by ';'"."""
+
+    def batches(
+        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+    ) -> Iterator[TableBatch]:
+        """Read from the start.
+
+        Args:
+            columns: The columns to read; None reads all.
+            batch_rows: Rows a batch, counting those that cannot be read.
+
+        Raises:
+            DataError: If there is no such column, or the file breaks off.
+        """
+
+
+class Row(NamedTuple):
+    """One row on its way into a batch: values aligned with the columns asked for."""
+
+    row: int
+    line: int
+    values: Sequence[Any]
+
+
+def batched(
+    rows: Iterable[Row | RowProblem], columns: Sequence[str], batch_rows: int, *, encoding: str
+) -> Iterator[TableBatch]:
+    """Turn rows into batches; rows with characters that could not be decoded become problems."""
+    source = iter(rows)
+    while chunk := list(islice(source, batch_rows)):
+        readable = [item for item in chunk if isinstance(item, Row)]
+        problems = [item for item in chunk if isinstance(item, RowProblem)]
+        unreadable = _unreadable_rows(readable, columns, encoding)
+        if unreadable:
+            readable = [item for item in readable if item.row not in unreadable]
+            problems = sorted([*problems, *unreadable.values()], key=lambda problem: problem.row)
+        yield TableBatch(
+            rows=[item.row for item in readable],
+            lines=[item.line for item in readable],
+            columns={name: [item.values[i] for item in readable] for i, name in enumerate(columns)},
+            problems=tuple(problems),
+        )
+
+
+def _unreadable_rows(rows: Sequence[Row], columns: Sequence[str], encoding: str) -> dict[int, RowProblem]:
+    found: dict[int, RowProblem] = {}
+    for position, column in enumerate(columns):
+        values = [item.values[position] for item in rows]
+        if first_unreadable(values, encoding=encoding) is None:
+            continue
+        for item in rows:
+            message = first_unreadable([item.values[position]], encoding=encoding)
+            if message and item.row not in found:
+                found[item.row] = RowProblem(
+                    row=item.row,
+                    line=item.line,
+                    column=column,
+                    reason="unreadable characters",
+                    message=message,
+                )
+    return found
+
+
+def check_batch_rows(batch_rows: int) -> None:
+    """Refuse batches without rows.
+
+    Raises:
+        DataError: If batch_rows is below 1.
+    """
+    if batch_rows < 1:
+        raise DataError(f"batch_rows is {batch_rows}, but a batch has at least 1 row.")
+
+
+def check_columns(path: Path, columns: Sequence[str], wanted: Iterable[str]) -> None:
+    """Check that all wanted columns are there.
+
+    Raises:
+        DataError: Naming every column that is missing, the nearest match, and the columns there are.
+    """
+    missing = [name for name in dict.fromkeys(wanted) if name not in columns]
+    if not missing:
+        return
+    problems = " and ".join(f"no column {name!r}{_nearest(name, columns)}" for name in missing)
+    shown = ", ".join(repr(name) for name in columns[:50]) + (", ..." if len(columns) > 50 else "")
+    raise DataError(f"{path} has {problems}. Its columns are: {shown}.")
+
+
+def _nearest(name: str, columns: Sequence[str]) -> str:
+    by_folded = {column.casefold(): column for column in columns}
+    matches = difflib.get_close_matches(name.casefold(), list(by_folded), n=1)
+    return f" (did you mean {by_folded[matches[0]]!r}?)" if matches else ""
+
+
+def column_names(path: Path, header: Sequence[Any]) -> tuple[str, ...]:
+    """Names from a header row, white space around them dropped.
+
+    A first column without a name is called "index": pandas writes its row numbers so.
+
+    Raises:
+        DataError: If other columns have no name, or names are repeated; all of them at once.
+    """
+    names = ["" if name is None else str(name).strip() for name in header]
+    if names and not names[0] and "index" not in names and len(names) > 1:
+        names[0] = "index"
+    problems = [f"column {i} has no name" for i, name in enumerate(names, 1) if not name]
+    repeated = dict.fromkeys(name for name in names if name and names.count(name) > 1)
+    problems += [f"{names.count(name)} columns are called {name!r}" for name in repeated]
+    if problems:
+        raise DataError(
+            f"{path}: {'; '.join(problems)}. The first row must name every column, each name once; "
+            f"found: {', '.join(map(repr, names))}."
+        )
+    return tuple(names)

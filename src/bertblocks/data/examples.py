@@ -1,0 +1,198 @@
+"""Rows of a table become examples; rows that cannot are an error, or are counted and left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bertblocks.data.batches import Reason, RowProblem, Table, TableBatch, check_columns
+from bertblocks.data.values import is_missing, shown
+from bertblocks.errors import ConfigError, DataError
+
+OnBadRow = Literal["error", "skip"]
+
+_SHOWN_PER_REASON = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One row to learn from or to predict.
+
+    Attributes:
+        row: Number of the data row in its table, from 1.
+        text: The text; never blank.
+        pair: The second text of a pair.
+        target: What the target column holds, as the table gave it.
+        group: To what the row belongs, such as its language.
+    """
+
+    row: int
+    text: str
+    pair: str | None = None
+    target: Any | None = None
+    group: str | None = None
+
+
+@dataclass(kw_only=True)
+class RowReport:
+    """Counts the rows read and the rows left out, and keeps the first few of each kind.
+
+    Attributes:
+        num_rows: Rows read, those left out included.
+        num_skipped: Rows left out, by reason.
+        first: The first problems of each reason.
+    """
+
+    num_rows: int = 0
+    num_skipped: Counter[Reason] = field(default_factory=Counter)
+    first: dict[Reason, list[RowProblem]] = field(default_factory=dict)
+
+    @property
+    def total_skipped(self) -> int:
+        """All rows left out."""
+        return sum(self.num_skipped.values())
+
+    def add(self, num_rows: int, problems: list[RowProblem]) -> None:
+        """Count a batch: its rows, and the problems of those among them that are left out."""
+        self.num_rows += num_rows
+        for problem in problems:
+            self.num_skipped[problem.reason] += 1
+            kept = self.first.setdefault(problem.reason, [])
+            if len(kept) < _SHOWN_PER_REASON:
+                kept.append(problem)
+
+    def summary(self) -> str:
+        """Say what was left out: a line in all, then a line for each reason; "" if nothing was."""
+        if not self.total_skipped:
+            return ""
+        lines = [f"{self.total_skipped:,} of {self.num_rows:,} rows were left out"]
+        for reason, count in self.num_skipped.most_common():
+            more = ", ..." if count > len(self.first[reason]) else ""
+            lines.append(f"  {reason}, {count:,}: {'; '.join(map(str, self.first[reason]))}{more}")
+        return "\n".join(lines)
+
+
+def read_examples(
+    table: Table,
+    *,
+    text: str,
+    pair: str | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    on_bad_row: OnBadRow = "error",
+    report: RowReport | None = None,
+) -> Iterator[Example]:
+    """Read a table's examples, one after another, at constant memory.
+
+    A row is bad if it cannot be read, its text, pair or target is missing or blank, or its text is no text. A
+    number in a text column counts as text; a missing group does not matter.
+
+    Args:
+        table: The table.
+        text: Column of the text.
+        pair: Column of the second text of a pair.
+        target: Column of what is to be predicted; None where there is nothing to learn from.
+        group: Column by which results are told apart.
+        on_bad_row: "error" raises at the first batch with bad rows; "skip" leaves them out.
+        report: Counts rows, and those left out.
+
+    Raises:
+        DataError: If a column is missing (at once), a row is bad and on_bad_row is "error", or every row is
+            bad.
+        ConfigError: If one column is to be two things, or on_bad_row is unknown.
+    """
+    if on_bad_row not in ("error", "skip"):
+        raise ConfigError(f"on_bad_row is {on_bad_row!r}, but must be 'error' or 'skip'.")
+    roles = _Roles(text=text, pair=pair, target=target, group=group)
+    roles.check(table)
+    return _examples(table, roles, on_bad_row, RowReport() if report is None else report)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Roles:
+    text: str
+    pair: str | None
+    target: str | None
+    group: str | None
+
+    def columns(self) -> tuple[str, ...]:
+        named = (self.text, self.pair, self.target, self.group)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    def check(self, table: Table) -> None:
+        check_columns(table.path, table.columns, self.columns())
+        used = [name for name in (self.text, self.pair, self.target) if name is not None]
+        for name in sorted({name for name in used if used.count(name) > 1}):
+            raise ConfigError(
+                f"The column {name!r} cannot be two of text, pair and target: name different columns."
+            )
+
+
+def _examples(table: Table, roles: _Roles, on_bad_row: OnBadRow, report: RowReport) -> Iterator[Example]:
+    num_good = 0
+    for batch in table.batches(roles.columns()):
+        examples, problems = _batch_examples(batch, roles)
+        if problems and on_bad_row == "error":
+            raise DataError(_bad_rows(table.path, problems))
+        report.add(len(examples) + len(problems), problems)
+        num_good += len(examples)
+        yield from examples
+    if not num_good:
+        raise DataError(f"{table.path}: no row can be used. {report.summary()}")
+
+
+def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], list[RowProblem]]:
+    examples: list[Example] = []
+    problems = list(batch.problems)
+    nothing = [None] * len(batch.rows)
+    texts = batch.columns[roles.text]
+    pairs = batch.columns[roles.pair] if roles.pair is not None else nothing
+    targets = batch.columns[roles.target] if roles.target is not None else nothing
+    groups = batch.columns[roles.group] if roles.group is not None else nothing
+    for i, row in enumerate(batch.rows):
+        problem = (
+            _text_problem(texts[i], roles.text)
+            or (_text_problem(pairs[i], roles.pair) if roles.pair is not None else None)
+            or (_target_problem(targets[i], roles.target) if roles.target is not None else None)
+        )
+        if problem:
+            column, reason, message = problem
+            line = batch.lines[i] if batch.lines is not None else None
+            problems.append(RowProblem(row=row, line=line, column=column, reason=reason, message=message))
+            continue
+        pair = None if pairs[i] is None else str(pairs[i])
+        group = None if is_missing(groups[i]) else str(groups[i])
+        examples.append(Example(row=row, text=str(texts[i]), pair=pair, target=targets[i], group=group))
+    return examples, sorted(problems, key=lambda problem: problem.row)
+
+
+_Problem = tuple[str, Reason, str]
+
+
+def _text_problem(value: Any, column: str) -> _Problem | None:
+    if is_missing(value):
+        return column, "missing value", "the text is missing" if value is None else "the text is blank"
+    if isinstance(value, str):
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return None
+    return column, "wrong type", f"expected a text, found {shown(value)}"
+
+
+def _target_problem(value: Any, column: str) -> _Problem | None:
+    if is_missing(value):
+        return column, "missing value", "the target is missing"
+    if isinstance(value, (str, int, float, list)):
+        return None
+    return column, "wrong type", f"expected a label, a list of labels or a number, found {shown(value)}"
+
+
+def _bad_rows(path: Path, problems: list[RowProblem]) -> str:
+    first = "; ".join(map(str, problems[:_SHOWN_PER_REASON]))
+    more = len(problems) - _SHOWN_PER_REASON
+    others = f"; and {more:,} more among the rows up to {problems[-1].row:,}" if more > 0 else ""
+    advice = "Mend the table, or leave bad rows out with --skip-bad-rows (on_bad_row='skip')."
+    return f"{path}, {first}{others}. {advice}"

@@ -1,0 +1,114 @@
+"""JSON Lines: one object a line, read line by line so that a malformed line is one bad row and no more.
+
+pyarrow's JSON reader fixes a type for every column from its first block, and fails on the first value that
+differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bertblocks.data.batches import (
+    BATCH_ROWS,
+    Row,
+    RowProblem,
+    TableBatch,
+    batched,
+    check_batch_rows,
+    check_columns,
+)
+from bertblocks.data.text_files import open_text, unreadable
+from bertblocks.errors import DataError
+
+# Objects may leave keys out, so columns are what the first rows name together.
+_ROWS_THAT_NAME_COLUMNS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonLinesTable:
+    """A JSON Lines file; see `Table`. A key that is absent or null is a missing value."""
+
+    path: Path
+    columns: tuple[str, ...]
+    encoding: str
+
+    @property
+    def format(self) -> str:
+        """How the file is read, for a person."""
+        return "JSON Lines"
+
+    def batches(
+        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+    ) -> Iterator[TableBatch]:
+        """Read from the start; see `Table.batches`."""
+        wanted = self.columns if columns is None else tuple(columns)
+        check_columns(self.path, self.columns, wanted)
+        check_batch_rows(batch_rows)
+        return batched(self._rows(wanted), wanted, batch_rows, encoding=self.encoding)
+
+    def _rows(self, wanted: Sequence[str]) -> Iterator[Row | RowProblem]:
+        for row, line, item in _objects(self.path, self.encoding):
+            if isinstance(item, str):
+                yield RowProblem(row=row, line=line, column=None, reason="malformed row", message=item)
+            else:
+                yield Row(row, line, [item.get(name) for name in wanted])
+
+
+def open_json_lines(path: Path, encoding: str) -> JsonLinesTable:
+    """Read the first rows for the columns' names.
+
+    Raises:
+        DataError: If none of them is an object.
+    """
+    first = list(islice(_objects(path, encoding), _ROWS_THAT_NAME_COLUMNS))
+    if not first:
+        raise DataError(f"{path} is empty. Every line must be an object, such as {_EXAMPLE}.")
+    columns = tuple(dict.fromkeys(key for *_, item in first if isinstance(item, dict) for key in item))
+    if not columns:
+        row, line, problem = first[0]
+        raise DataError(
+            f"{path}, row {row} (line {line}): {problem or 'the object is empty'}.{_advice(path, encoding)}"
+        )
+    return JsonLinesTable(path=path, columns=columns, encoding=encoding)
+
+
+_EXAMPLE = '{"text": "...", "label": "..."}'
+
+
+def _objects(path: Path, encoding: str) -> Iterator[tuple[int, int, dict[str, Any] | str]]:
+    """Give number, line and object of every row; in place of the object what is wrong with the line."""
+    row = 0
+    with open_text(path, encoding, newline="\n") as file:
+        for line, content in enumerate(file, 1):
+            if content.strip():
+                row += 1
+                yield row, line, _parsed(content, encoding)
+
+
+def _parsed(content: str, encoding: str) -> dict[str, Any] | str:
+    try:
+        item = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return unreadable(content, encoding=encoding) or f"not JSON: {error}; found: {_cut(content.strip())}"
+    if isinstance(item, dict):
+        return item
+    return f"expected an object such as {_EXAMPLE}, found {_cut(content.strip())}"
+
+
+def _advice(path: Path, encoding: str) -> str:
+    with open_text(path, encoding, newline="\n") as file:
+        if file.read(64).lstrip()[:1] in ("[", "{"):
+            return (
+                " Every row must be one object on one line of its own "
+                "(pandas: to_json(..., orient='records', lines=True))."
+            )
+    return ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:60] + "..."

@@ -1,0 +1,264 @@
+"""Tables written batch by batch, and there only when they are complete."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol, TextIO, cast
+
+import numpy as np
+
+from bertblocks._files import replace_when_done
+from bertblocks.data.tables import CSV_ENDINGS, JSON_ENDINGS, PARQUET_ENDINGS
+from bertblocks.errors import ConfigError, DataError
+
+_ROW_GROUP_ROWS = 65_536
+
+
+class _Format(Protocol):
+    def write(self, columns: Mapping[str, Sequence[Any]]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TableWriter:
+    """Takes batches of rows; made by `open_writer`.
+
+    Attributes:
+        path: The table that is being written.
+        columns: Its columns, in order.
+        num_rows: Rows written so far.
+    """
+
+    def __init__(self, path: Path, columns: tuple[str, ...], file: _Format) -> None:
+        self.path = path
+        self.columns = columns
+        self.num_rows = 0
+        self._file = file
+
+    def write(self, batch: Mapping[str, Sequence[Any]]) -> None:
+        """Write some rows.
+
+        Args:
+            batch: The values of every column, all of the same length; None where one is missing.
+
+        Raises:
+            DataError: If the columns are not those announced, differ in length, or hold what the format
+                cannot.
+        """
+        if set(batch) != set(self.columns):
+            raise DataError(
+                f"{self.path}: a batch has the columns {sorted(batch)}, but the table {sorted(self.columns)}."
+            )
+        lengths = {name: len(values) for name, values in batch.items()}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"{self.path}: the columns of a batch differ in length: {lengths}.")
+        try:
+            self._file.write({name: batch[name] for name in self.columns})
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{self.path}, after row {self.num_rows}: a text holds half a character (the lone surrogate "
+                f"U+{ord(error.object[error.start]):04X}), which no file can hold."
+            ) from error
+        self.num_rows += lengths[self.columns[0]]
+
+
+@contextmanager
+def open_writer(
+    path: str | Path, columns: Sequence[str], *, schema: Any | None = None
+) -> Iterator[TableWriter]:
+    """Write a table that takes its place, or replaces an existing one, when the block ends well.
+
+    Args:
+        path: CSV (.csv, .txt), TSV (.tsv), JSON Lines (.jsonl, .ndjson, .json), all also compressed (.gz), or
+            Parquet (.parquet).
+        columns: Names of the columns, in order.
+        schema: A pyarrow.Schema for Parquet; None takes the types of the first batch, text where all is
+            missing.
+
+    Raises:
+        DataError: If the ending is unknown, the columns are not distinct names, or there is no place for
+            the file.
+        ConfigError: If a schema is given for another format.
+    """
+    path, names = Path(path), tuple(columns)
+    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    _check(path, names, ending, schema)
+    with replace_when_done(path) as temporary:
+        file = _open_format(temporary, names, ending, schema)
+        try:
+            yield TableWriter(path, names, file)
+        except BaseException:
+            # What it was that failed matters, not that the rest cannot be closed in order.
+            with suppress(Exception):
+                file.close()
+            raise
+        file.close()
+
+
+def _check(path: Path, columns: tuple[str, ...], ending: str, schema: Any | None) -> None:
+    text = ending in CSV_ENDINGS + JSON_ENDINGS
+    if not text and (ending not in PARQUET_ENDINGS or path.name.lower().endswith(".gz")):
+        known = ", ".join(CSV_ENDINGS + JSON_ENDINGS + PARQUET_ENDINGS)
+        raise DataError(
+            f"{path}: cannot write a table with this ending. Known: {known}; text formats also with .gz."
+        )
+    if not columns or not all(columns) or len(set(columns)) != len(columns):
+        raise DataError(f"{path}: columns must be distinct names, at least one; found {list(columns)}.")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is there, but is not a file, so no table can take its place.")
+    if schema is not None and text:
+        raise ConfigError(f"schema has no effect: {path} is not a Parquet file.")
+    if schema is not None and tuple(schema.names) != columns:
+        raise ConfigError(
+            f"{path}: the schema has the columns {schema.names}, but the table {list(columns)}."
+        )
+
+
+def _open_format(path: Path, columns: tuple[str, ...], ending: str, schema: Any | None) -> _Format:
+    if ending in PARQUET_ENDINGS:
+        return _ParquetFile(path, columns, schema)
+    if ending in CSV_ENDINGS:
+        return _CsvFile(_open_text(path), columns, "\t" if ending == ".tsv" else ",")
+    return _JsonLinesFile(_open_text(path))
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.name.lower().endswith(".gz"):
+        return cast("TextIO", gzip.open(path, "wt", encoding="utf-8", newline=""))
+    return path.open("w", encoding="utf-8", newline="")
+
+
+class _CsvFile:
+    def __init__(self, file: TextIO, columns: tuple[str, ...], separator: str) -> None:
+        self._file = file
+        # csv quotes only the characters of its line end, and both must be; lines still end with \n.
+        self._writer = csv.writer(_UnixLines(file), delimiter=separator, lineterminator="\r\n")
+        self._writer.writerow(columns)
+
+    def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        cells = [[_cell(value) for value in values] for values in columns.values()]
+        self._writer.writerows(zip(*cells, strict=True))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _UnixLines:
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> None:
+        self._file.write(line.removesuffix("\r\n") + "\n")
+
+
+class _JsonLinesFile:
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        for values in zip(*columns.values(), strict=True):
+            self._file.write(_json(dict(zip(columns, values, strict=True))) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _ParquetFile:
+    """Gathers rows into groups of useful size; the first batch fixes the types."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...], schema: Any | None) -> None:
+        self._path = path
+        self._columns = columns
+        self._schema = schema
+        self._writer: Any = None
+        self._waiting: list[Any] = []
+
+    def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        if self._schema is None:
+            self._schema = _schema_of(columns)
+        self._waiting.append(_record_batch(columns, self._schema))
+        if sum(batch.num_rows for batch in self._waiting) >= _ROW_GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        try:
+            self._flush()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._schema is None:
+            self._schema = _schema_of({name: [] for name in self._columns})
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, self._schema)
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, schema=self._schema))
+            self._waiting = []
+
+
+def _schema_of(columns: Mapping[str, Sequence[Any]]) -> Any:
+    import pyarrow as pa
+
+    fields = []
+    for name, values in columns.items():
+        found = _arrow(name, values, None).type
+        fields.append(pa.field(name, pa.string() if pa.types.is_null(found) else found))
+    return pa.schema(fields)
+
+
+def _record_batch(columns: Mapping[str, Sequence[Any]], schema: Any) -> Any:
+    import pyarrow as pa
+
+    arrays = [_arrow(name, columns[name], schema.field(name).type) for name in schema.names]
+    return pa.record_batch(arrays, schema=schema)
+
+
+def _arrow(name: str, values: Sequence[Any], kind: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, type=kind)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, UnicodeEncodeError):
+            raise
+        expected = f", which holds {kind} since its first rows" if kind is not None else ""
+        raise DataError(
+            f"Column {name!r}{expected}, cannot hold what was given: {error}. Give one type to a column, "
+            "or say it with schema=."
+        ) from error
+
+
+def _cell(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and math.isnan(value):
+        return ""
+    return _json(value) if isinstance(value, (list, tuple, dict, np.ndarray)) else value
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(_jsonable(value), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"This cannot be written as JSON: {error}; found {value!r:.100}.") from error
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    return [_jsonable(item) for item in value] if isinstance(value, (list, tuple)) else value
