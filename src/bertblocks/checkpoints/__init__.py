@@ -1,0 +1,49 @@
+"""Files ↔ tensors and configurations: everything that is read from or written to disk for a model.
+
+Nothing is unpickled: safetensors and JSON, and a foreign .bin only by torch's weights-only loader. What is
+missing, unexpected, of the wrong shape or kind is reported together.
+"""
+
+from __future__ import annotations
+
+from bertblocks.checkpoints.defaults import EncoderDefaults, encoder_defaults
+from bertblocks.checkpoints.hub import NAMED_ENCODERS, NamedEncoder, resolve_encoder
+from bertblocks.checkpoints.huggingface import (
+    Checkpoint,
+    read_checkpoint,
+    read_config,
+    write_checkpoint,
+    write_config,
+)
+from bertblocks.checkpoints.saved_model import (
+    MANIFEST,
+    SavedModel,
+    is_saved_model,
+    opens_as_sequence_classification,
+    read_manifest,
+    read_saved_model,
+    write_saved_model,
+)
+from bertblocks.checkpoints.storage import read_tensors, write_tensors
+
+__all__ = [
+    "MANIFEST",
+    "NAMED_ENCODERS",
+    "Checkpoint",
+    "EncoderDefaults",
+    "NamedEncoder",
+    "SavedModel",
+    "encoder_defaults",
+    "is_saved_model",
+    "opens_as_sequence_classification",
+    "read_checkpoint",
+    "read_config",
+    "read_manifest",
+    "read_saved_model",
+    "read_tensors",
+    "resolve_encoder",
+    "write_checkpoint",
+    "write_config",
+    "write_saved_model",
+    "write_tensors",
+]

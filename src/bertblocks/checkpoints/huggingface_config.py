@@ -1,0 +1,202 @@
+"""config.json ↔ EncoderConfig: what we build is read; what would change the network is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from bertblocks.encoder.config import Activation, EncoderConfig
+from bertblocks.errors import CheckpointError, ConfigError
+
+_KEYS = {"hidden_dropout": "hidden_dropout_prob", "attention_dropout": "attention_probs_dropout_prob"}
+"""Hugging Face's names where they differ from EncoderConfig's."""
+
+_REQUIRED = frozenset(
+    {
+        "vocab_size",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "max_position_embeddings",
+    }
+)
+
+_LIMITS = {"num_hidden_layers": (1, 1000), "layer_norm_eps": (1e-30, 1), "initializer_range": (0, 100)}
+"""Smallest and largest value believed; the table of names grows with the layers."""
+
+# Each name on the left computes the formula on the right in transformers.activations, within float32's
+# rounding. quick_gelu (a sigmoid), gelu_10 (clipped) and the rest are other functions.
+_ACTIVATIONS: Mapping[str, Activation] = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
+    "relu": "relu",
+}
+_WRITTEN_ACTIVATIONS: Mapping[Activation, str] = {
+    "gelu": "gelu",
+    "gelu_tanh": "gelu_pytorch_tanh",
+    "relu": "relu",
+}
+
+# Keys that change the network, the values under which they do not, and what they would ask for.
+_PLAIN: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "position_embedding_type": ((None, "absolute"), "positions are absolute, added to the word embeddings"),
+    "is_decoder": ((None, False), "the encoder looks both ways, without a causal mask"),
+    "add_cross_attention": ((None, False), "there is no second input to attend to"),
+    "is_encoder_decoder": ((None, False), "there is no decoder"),
+    "pruned_heads": ((None, {}), "every layer has all of its heads"),
+    "quantization_config": ((None, {}), "weights are plain floating point"),
+    "feed_forward_type": ((None, "original"), "the feed-forward is dense, activation, dense"),
+}
+
+
+def read_config(path: Path) -> EncoderConfig:
+    """Read a Hugging Face config.json of model_type "bert".
+
+    Keys that do not change the encoder (labels, ids of special tokens, cache, versions) are ignored. Where
+    dropout, initializer_range, layer_norm_eps, type_vocab_size or hidden_act is missing, BERT's default
+    holds, as in transformers.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The encoder's configuration.
+
+    Raises:
+        CheckpointError: If the file cannot be read, or describes a network that we do not build; every
+            problem at once.
+    """
+    raw = read_json_object(path)
+    values, number_problems = _read_numbers(raw)
+    problems = [*_family_problems(raw), *_network_problems(raw), *number_problems]
+    activation = raw.get("hidden_act", "gelu")
+    if isinstance(activation, str) and activation in _ACTIVATIONS:
+        values["activation"] = _ACTIVATIONS[activation]
+    else:
+        problems.append(f"hidden_act is {activation!r}, but must be one of {', '.join(sorted(_ACTIVATIONS))}")
+    config = None
+    if not number_problems:
+        try:
+            config = EncoderConfig(**values)
+        except ConfigError as error:
+            problems.append(str(error).removesuffix("."))
+    if config is None or problems:
+        raise CheckpointError(
+            f"{path} describes a network that cannot be built here: {'; '.join(problems)}. "
+            "Supported: BERT encoders as Google and Hugging Face define them (model_type bert)."
+        )
+    return config
+
+
+def write_config(config: EncoderConfig, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write an encoder's configuration as Hugging Face's config.json.
+
+    Args:
+        config: The encoder's sizes.
+        extra: Further keys: architectures, id2label, label2id, problem_type, pad_token_id and the like.
+
+    Returns:
+        The JSON object.
+
+    Raises:
+        ConfigError: If `extra` names a key that the encoder's configuration decides.
+    """
+    written: dict[str, Any] = {"model_type": "bert", "position_embedding_type": "absolute"}
+    for field in fields(config):
+        if field.name != "activation":
+            written[_KEYS.get(field.name, field.name)] = getattr(config, field.name)
+    written["hidden_act"] = _WRITTEN_ACTIVATIONS[config.activation]
+    decided = sorted(set(written) & set(extra or {}))
+    if decided:
+        raise ConfigError(
+            f"{', '.join(decided)} in config.json come from the encoder; remove them from extra."
+        )
+    return {**written, **(extra or {})}
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a file that must hold one JSON object.
+
+    Args:
+        path: The file.
+
+    Raises:
+        CheckpointError: If the file is missing, is not UTF-8, is not JSON, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{path} is nested too deeply to be a configuration.") from error
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
+        raise CheckpointError(f"{path} is not JSON in UTF-8: {error}.") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}, but must hold an object {{...}}.")
+    return value
+
+
+def _family_problems(raw: Mapping[str, Any]) -> list[str]:
+    """Whether this is a BERT at all; folders of 2019 name no model_type, but may name their class."""
+    model_type = raw.get("model_type")
+    if model_type is not None:
+        found = [] if model_type == "bert" else [f"model_type is {model_type!r}"]
+    else:
+        classes = raw.get("architectures") or []
+        known = isinstance(classes, list) and all(
+            isinstance(name, str) and (name == "BertModel" or name.startswith("BertFor")) for name in classes
+        )
+        found = [] if known else [f"there is no model_type, and architectures is {classes!r}"]
+    auto_map = raw.get("auto_map")
+    if isinstance(auto_map, dict) and any(name.startswith("AutoModel") for name in auto_map):
+        found.append("auto_map names a network in code of its own")
+    return [f'{what}, but only "bert" itself can be read' for what in found]
+
+
+def _network_problems(raw: Mapping[str, Any]) -> list[str]:
+    problems = [
+        f"{key} is {raw[key]!r}, but here {meaning}"
+        for key, (plain, meaning) in _PLAIN.items()
+        # 0 == False in Python, which is just as plain; [] is as empty as {}
+        if key in raw and raw[key] not in plain and raw[key] != []
+    ]
+    width = raw.get("embedding_size")
+    if width is not None and width != raw.get("hidden_size"):
+        problems.append(f"embedding_size is {width!r}, but here embeddings are as wide as hidden_size")
+    return problems
+
+
+def _read_numbers(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Take every number of EncoderConfig from config.json; also return what is wrong with them."""
+    values: dict[str, Any] = {}
+    problems = []
+    for field in fields(EncoderConfig):
+        key = _KEYS.get(field.name, field.name)
+        value: Any = raw.get(key)
+        if field.name == "activation" or (value is None and key not in _REQUIRED):
+            continue
+        problem = _number_problem(key, value, whole=field.type == "int")
+        if problem:
+            problems.append(problem)
+        else:
+            values[field.name] = value if field.type == "int" else float(value)
+    return values, problems
+
+
+def _number_problem(key: str, value: Any, *, whole: bool) -> str | None:
+    if value is None:
+        return f"{key} is missing"
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        return f"{key} is {value!r}, but must be a {'whole ' if whole else ''}number"
+    low, high = _LIMITS.get(key, (0, 2**31 - 1))
+    # written so that NaN fails; a whole number is compared as it is, however long
+    return None if low <= value <= high else f"{key} is {value!r}, but must lie between {low} and {high}"

@@ -1,0 +1,262 @@
+"""Our own model folder: a Hugging Face folder plus `bertblocks.json`.
+
+    config.json, model.safetensors       BertForSequenceClassification where the graph is one, else BertModel
+    tokenizer.json, tokenizer_config.json, vocab.txt
+    head.safetensors                     dense layers that Hugging Face's class cannot hold
+    bertblocks.json                      graph, task, and the sha256 of every file above; written last
+
+A folder without bertblocks.json is unfinished; one whose files do not have their hashes is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bertblocks._files import write_text_atomically
+from bertblocks.blocks import BertPooler, Dense, Dropout, Graph, Task
+from bertblocks.checkpoints.huggingface import Checkpoint, read_checkpoint, write_checkpoint
+from bertblocks.checkpoints.storage import read_tensors, write_tensors
+from bertblocks.encoder import EncoderConfig
+from bertblocks.errors import CheckpointError
+
+MANIFEST = "bertblocks.json"
+FORMAT_VERSION = 1
+_HEAD_FILE = "head.safetensors"
+_MANIFEST_KEYS = {
+    "format_version",
+    "bertblocks_version",
+    "graph",
+    "task",
+    "casing",
+    "activation",
+    "origin",
+    "files",
+}
+_PROBLEM_TYPES = {
+    "classification": "single_label_classification",
+    "binary": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regression": "regression",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SavedModel:
+    """What a model folder holds.
+
+    Attributes:
+        graph: The blocks; weights and vocabulary name where they came from, and lie in the folder.
+        task: What is predicted.
+        config: The encoder's shape.
+        encoder: The encoder's tensors under our names.
+        head: The head's tensors, named as in build_head's module ("0.weight", "2.bias").
+        casing: Of the vocabulary: "cased", "uncased", or None where it is not known.
+        origin: Which encoder the weights began as.
+    """
+
+    graph: Graph
+    task: Task
+    config: EncoderConfig
+    encoder: Mapping[str, Tensor]
+    head: Mapping[str, Tensor]
+    casing: str | None
+    origin: str
+
+
+def is_saved_model(folder: Path) -> bool:
+    """Whether a folder is one of ours, and finished."""
+    return (folder / MANIFEST).is_file()
+
+
+def opens_as_sequence_classification(graph: Graph) -> bool:
+    """Whether transformers.AutoModelForSequenceClassification can hold this graph with equal logits."""
+    kinds = [type(block) for block in graph.head if not isinstance(block, Dropout)]
+    return graph.encoder.output == "cls" and kinds == [BertPooler, Dense]
+
+
+def write_saved_model(folder: Path, model: SavedModel, *, version: str) -> None:
+    """Write weights, configuration, head and, last, bertblocks.json into a folder.
+
+    Args:
+        folder: An existing folder that holds the tokenizer's files, so that they are hashed too.
+        model: What to write.
+        version: Of bertblocks.
+    """
+    if opens_as_sequence_classification(model.graph):
+        pooler, classifier = _split_classification_head(model.graph, model.head)
+        write_checkpoint(
+            folder,
+            config=model.config,
+            encoder=model.encoder,
+            pooler=pooler,
+            head={f"classifier.{name}": tensor for name, tensor in classifier.items()},
+            extra_config=_classification_config(model.graph, model.task),
+            prefix="bert.",
+        )
+    else:
+        write_checkpoint(folder, config=model.config, encoder=model.encoder, pooler=None)
+        write_tensors(folder / _HEAD_FILE, model.head)
+        _write_sentence_transformers(folder, model.graph, model.config)
+    _write_manifest(folder, model, version)
+
+
+def read_saved_model(folder: Path) -> SavedModel:
+    """Read a model folder, its files checked against their hashes.
+
+    Raises:
+        CheckpointError: If the folder is unfinished, changed, or of an unknown format.
+    """
+    manifest = read_manifest(folder)
+    _check_hashes(folder, manifest["files"])
+    graph, task = Graph.from_json(manifest["graph"]), Task.from_json(manifest["task"])
+    checkpoint = read_checkpoint(folder, keep_heads=True)
+    if opens_as_sequence_classification(graph):
+        head = _join_classification_head(graph, checkpoint)
+    else:
+        head = read_tensors(folder / _HEAD_FILE)
+    return SavedModel(
+        graph=graph,
+        task=task,
+        config=checkpoint.config,
+        encoder=checkpoint.encoder,
+        head=head,
+        casing=manifest["casing"],
+        origin=manifest["origin"],
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read bertblocks.json, without the weights.
+
+    Raises:
+        CheckpointError: If it is missing, is not JSON, or has unknown or missing keys.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} has no {MANIFEST}: it is not a bertblocks model, or its training has not finished "
+            "(finish it with `bertblocks train ... --resume`)."
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(manifest, dict) or set(manifest) != _MANIFEST_KEYS:
+        found = sorted(manifest) if isinstance(manifest, dict) else type(manifest).__name__
+        raise CheckpointError(f"{path} has the keys {found}, expected {sorted(_MANIFEST_KEYS)}.")
+    if manifest["format_version"] != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {manifest['format_version']}, and this bertblocks reads up to "
+            f"{FORMAT_VERSION}: update bertblocks."
+        )
+    return manifest
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _write_manifest(folder: Path, model: SavedModel, version: str) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "bertblocks_version": version,
+        "graph": model.graph.to_json(),
+        "task": model.task.to_json(),
+        "casing": model.casing,
+        "activation": model.config.activation,
+        "origin": model.origin,
+        "files": {path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
+    }
+    write_text_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+
+def _check_hashes(folder: Path, files: Mapping[str, str]) -> None:
+    problems = []
+    for name, expected in files.items():
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"{name} is missing")
+        elif file_sha256(path) != expected:
+            problems.append(f"{name} is not the file that was saved (its sha256 differs)")
+    if problems:
+        raise CheckpointError(f"{folder} has been changed: {'; '.join(problems)}. Save or copy it again.")
+
+
+def _dense_indices(graph: Graph) -> tuple[int, int]:
+    """Where pooler and classifier stand among the head's modules."""
+    pooler, classifier = (i for i, block in enumerate(graph.head) if not isinstance(block, Dropout))
+    return pooler, classifier
+
+
+def _split_classification_head(
+    graph: Graph, head: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    pooler, classifier = (
+        {kind: head[f"{index}.{kind}"] for kind in ("weight", "bias")} for index in _dense_indices(graph)
+    )
+    return pooler, classifier
+
+
+def _join_classification_head(graph: Graph, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    if checkpoint.pooler is None or set(checkpoint.head) != {"classifier.weight", "classifier.bias"}:
+        raise CheckpointError(
+            f"{checkpoint.folder} should hold a pooler and a classifier, found the pooler "
+            f"{'present' if checkpoint.pooler else 'missing'} and {sorted(checkpoint.head)}."
+        )
+    pooler, classifier = _dense_indices(graph)
+    return {
+        **{f"{pooler}.{kind}": tensor for kind, tensor in checkpoint.pooler.items()},
+        **{
+            f"{classifier}.{name.removeprefix('classifier.')}": tensor
+            for name, tensor in checkpoint.head.items()
+        },
+    }
+
+
+def _classification_config(graph: Graph, task: Task) -> dict[str, Any]:
+    labels = task.labels or (graph.target.column,)
+    dropout = next((block.rate for block in graph.head if isinstance(block, Dropout)), 0.0)
+    return {
+        "architectures": ["BertForSequenceClassification"],
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+        "problem_type": _PROBLEM_TYPES[task.kind],
+        "classifier_dropout": dropout,
+    }
+
+
+def _write_sentence_transformers(folder: Path, graph: Graph, config: EncoderConfig) -> None:
+    """The files by which sentence-transformers opens the encoder with the graph's pooling."""
+    is_average = any(type(block).__name__ == "GlobalAveragePooling1D" for block in graph.blocks)
+    pooling_folder = folder / "1_Pooling"
+    pooling_folder.mkdir(exist_ok=True)
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+    ]
+    pooling = {
+        "word_embedding_dimension": config.hidden_size,
+        "pooling_mode_cls_token": graph.encoder.output == "cls",
+        "pooling_mode_mean_tokens": is_average,
+        "pooling_mode_max_tokens": graph.encoder.output == "sequence" and not is_average,
+    }
+    limit = graph.tokenizer.sequence_length if graph.tokenizer else config.max_position_embeddings
+    for path, content in (
+        (folder / "modules.json", modules),
+        (pooling_folder / "config.json", pooling),
+        (folder / "sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False}),
+    ):
+        write_text_atomically(path, json.dumps(content, indent=1) + "\n")
