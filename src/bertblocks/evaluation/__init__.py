@@ -1,0 +1,46 @@
+"""Predictions and truth → metrics, by group, beside a cheap baseline."""
+
+from bertblocks.evaluation.baseline import Baseline, BaselineResult, fit_baseline, measure_baseline
+from bertblocks.evaluation.evaluate import BaselineRows, Evaluation, GroupEvaluation, evaluate
+from bertblocks.evaluation.metrics import (
+    ClassMetrics,
+    Metrics,
+    compute_metrics,
+    higher_is_better,
+    metric_names,
+    primary_metric,
+    selection_metrics,
+)
+from bertblocks.evaluation.table_job import METRICS_FILE, evaluate_table, stored_baseline, token_counts
+from bertblocks.evaluation.tables import Cell, Table, format_cell, summary_tables, verdict
+from bertblocks.evaluation.tokens import TokenCounts, TokenStatistics, token_statistics
+
+__all__ = [
+    "METRICS_FILE",
+    "Baseline",
+    "BaselineResult",
+    "BaselineRows",
+    "Cell",
+    "ClassMetrics",
+    "Evaluation",
+    "GroupEvaluation",
+    "Metrics",
+    "Table",
+    "TokenCounts",
+    "TokenStatistics",
+    "compute_metrics",
+    "evaluate",
+    "evaluate_table",
+    "fit_baseline",
+    "format_cell",
+    "higher_is_better",
+    "measure_baseline",
+    "metric_names",
+    "primary_metric",
+    "selection_metrics",
+    "stored_baseline",
+    "summary_tables",
+    "token_counts",
+    "token_statistics",
+    "verdict",
+]

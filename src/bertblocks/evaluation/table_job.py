@@ -1,0 +1,137 @@
+"""A predictor and a table with the truth → an evaluation; texts are streamed, only numbers are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from bertblocks.data import Example, RowReport, Table, encode_targets, read_examples
+from bertblocks.errors import ConfigError, DataError
+from bertblocks.evaluation.baseline import BaselineResult
+from bertblocks.evaluation.evaluate import Evaluation, evaluate
+from bertblocks.evaluation.tokens import TokenCounts
+from bertblocks.inference import Predictions, Predictor, targets_in_unit
+
+METRICS_FILE = "metrics.json"
+_WINDOW_ROWS = 4096
+
+
+def evaluate_table(
+    predictor: Predictor,
+    table: Table,
+    *,
+    text: str | None = None,
+    text_pair: str | None = None,
+    target: str | None = None,
+    label_separator: str | None = None,
+    group_by: str | None = None,
+    on_bad_row: Literal["error", "skip"] = "error",
+    report: RowReport | None = None,
+    baseline: BaselineResult | None = None,
+    on_batch: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Predict a table and compare with its truth.
+
+    Args:
+        predictor: The model.
+        table: Texts and truth.
+        text: Column of texts; the one named in training where None.
+        text_pair: Column of second texts, likewise.
+        target: Column of the truth, likewise.
+        label_separator: Splits the truth into several labels.
+        group_by: Column for metrics by group.
+        on_bad_row: Whether rows that cannot be used are an error, or are counted.
+        report: Counts them.
+        baseline: Figures of a baseline that was measured on other rows.
+        on_batch: Called with the number of rows done.
+
+    Raises:
+        DataError: If a column is missing or a row cannot be used.
+        ConfigError: If text_pair is given for a model of single texts.
+    """
+    graph, task = predictor.model.graph, predictor.model.task
+    columns = [block.column for block in graph.inputs]
+    if text_pair is not None and len(columns) < 2:
+        raise ConfigError("text_pair has no effect: this model takes single texts. Leave it out.")
+    target = target or graph.target.column
+    report = RowReport() if report is None else report
+    examples = read_examples(
+        table,
+        text=text or columns[0],
+        pair=text_pair or (columns[1] if len(columns) > 1 else None),
+        target=target,
+        group=group_by,
+        on_bad_row=on_bad_row,
+        report=report,
+    )
+    found: list[Predictions] = []
+    targets, groups = [], []
+    for window in _windows(examples):
+        found.append(predictor.predict(*_text_columns(window, pairs=len(columns) > 1)))
+        targets.append(
+            encode_targets(
+                (example.target for example in window),
+                task,
+                column=target,
+                rows=[example.row for example in window],
+                label_separator=label_separator,
+            )
+        )
+        groups += [example.group for example in window]
+        if on_batch is not None:
+            on_batch(len(groups))
+    return evaluate(
+        task,
+        targets=targets_in_unit(task, np.concatenate(targets)),
+        scores=np.concatenate([part.scores for part in found]),
+        tokens=token_counts(found, predictor.model.tokenizer.sequence_length),
+        group_by=group_by,
+        groups=groups if group_by else None,
+        skipped=dict(report.num_skipped),
+        baseline=baseline,
+        baseline_rows="other",
+    )
+
+
+def stored_baseline(folder: Path) -> BaselineResult | None:
+    """The baseline's figures that training left in a model's folder; None where there are none.
+
+    Raises:
+        DataError: If metrics.json is not what training writes.
+    """
+    path = folder / METRICS_FILE
+    if not path.is_file():
+        return None
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))["baseline"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is not what training writes ({error!r}); remove it or train again."
+        ) from error
+    return None if stored is None else BaselineResult.from_json(stored)
+
+
+def token_counts(found: Sequence[Predictions], sequence_length: int) -> TokenCounts:
+    """What the tokenizer counted of predictions, joined."""
+    return TokenCounts(
+        num_tokens=np.concatenate([part.num_tokens for part in found]),
+        truncated=np.concatenate([part.truncated for part in found]),
+        num_unknown=np.concatenate([part.num_unknown for part in found]),
+        sequence_length=sequence_length,
+    )
+
+
+def _windows(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    examples = iter(examples)
+    while window := list(islice(examples, _WINDOW_ROWS)):
+        yield window
+
+
+def _text_columns(examples: Sequence[Example], *, pairs: bool) -> tuple[list[str], list[str] | None]:
+    texts = [example.text for example in examples]
+    return texts, [example.pair or "" for example in examples] if pairs else None

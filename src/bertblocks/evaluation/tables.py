@@ -1,0 +1,146 @@
+"""An evaluation as plain tables, for whoever prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bertblocks.blocks import TaskKind
+from bertblocks.evaluation.evaluate import Evaluation, GroupEvaluation
+from bertblocks.evaluation.metrics import higher_is_better, primary_metric
+from bertblocks.evaluation.tokens import TokenStatistics
+
+Cell = str | int | float | None
+
+_GROUP_METRICS: Mapping[TaskKind, tuple[str, ...]] = {
+    "classification": ("accuracy", "macro_f1"),
+    "binary": ("accuracy", "macro_f1", "f1"),
+    "multilabel": ("micro_f1", "macro_f1"),
+    "regression": ("pearson", "spearman", "mae", "rmse"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of bare values.
+
+    Attributes:
+        title: What it is about.
+        columns: Names of the columns.
+        rows: One cell a column; shares are 0 to 1 in columns that end in "share".
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def summary_tables(evaluation: Evaluation) -> tuple[Table, ...]:
+    """Everything that an evaluation says, in the order of reading; tables without rows are left out."""
+    tables = (
+        _overall_table(evaluation),
+        _class_table(evaluation),
+        _group_table(evaluation),
+        _token_table(evaluation.tokens),
+        Table(
+            title="Rows left out", columns=("reason", "rows"), rows=tuple(sorted(evaluation.skipped.items()))
+        ),
+    )
+    return tuple(table for table in tables if table.rows)
+
+
+def format_cell(value: Cell, column: str = "") -> str:
+    """A cell as text: "-" where undefined, shares in percent, numbers that can be read at a glance."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    if column.endswith("share"):
+        return f"{value:.1%}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) >= 10 else f"{value:.4f}"
+
+
+def verdict(evaluation: Evaluation) -> str | None:
+    """Say in a sentence whether the model is worth its price; None where there is no baseline."""
+    if evaluation.baseline is None:
+        return None
+    name = primary_metric(evaluation.kind)
+    model, cheap = evaluation.overall[name], evaluation.baseline.metrics[name]
+    if model is None or cheap is None:
+        return f"The {name} of the model or of the baseline is undefined here: the two cannot be compared."
+    rows = "" if evaluation.baseline_rows == "same" else ", measured on the rows held out in training"
+    both = f"{name} {model:.3f} against {cheap:.3f} of the baseline{rows}"
+    if model > cheap:
+        return f"Better than the cheap baseline by {model - cheap:.3f}: {both}."
+    return (
+        f"Not better than the cheap baseline: {both}. Train longer or on more rows, or use something simpler."
+    )
+
+
+def _overall_table(evaluation: Evaluation) -> Table:
+    values = evaluation.overall.values
+    title = f"All {evaluation.overall.num_rows:,} rows"
+    if evaluation.baseline is None:
+        return Table(title=title, columns=("metric", "model"), rows=tuple(values.items()))
+    cheap = evaluation.baseline.metrics.values
+    if evaluation.baseline_rows == "other":
+        return Table(
+            title=title,
+            columns=("metric", "model", "baseline (held out in training)"),
+            rows=tuple((name, value, cheap.get(name)) for name, value in values.items()),
+        )
+    return Table(
+        title=title,
+        columns=("metric", "model", "baseline", "better by"),
+        rows=tuple(
+            (name, value, cheap.get(name), _better_by(name, value, cheap.get(name)))
+            for name, value in values.items()
+        ),
+    )
+
+
+def _better_by(name: str, model: float | None, cheap: float | None) -> float | None:
+    if model is None or cheap is None:
+        return None
+    return model - cheap if higher_is_better(name) else cheap - model
+
+
+def _class_table(evaluation: Evaluation) -> Table:
+    return Table(
+        title="By class",
+        columns=("label", "precision", "recall", "f1", "rows"),
+        rows=tuple(
+            (row.label, row.precision, row.recall, row.f1, row.support)
+            for row in evaluation.overall.per_class
+        ),
+    )
+
+
+def _group_table(evaluation: Evaluation) -> Table:
+    names = _GROUP_METRICS[evaluation.kind]
+    counted = ("cut share", "unknown share") if evaluation.tokens is not None else ()
+    return Table(
+        title=f"By {evaluation.group_by}, the worst first",
+        columns=(evaluation.group_by or "group", "rows", *names, *counted),
+        rows=tuple(_group_row(group, names) for group in evaluation.worst_groups()),
+    )
+
+
+def _group_row(group: GroupEvaluation, names: tuple[str, ...]) -> tuple[Cell, ...]:
+    counted = () if group.tokens is None else (group.tokens.truncated_share, group.tokens.unknown_share)
+    return (group.name, group.metrics.num_rows, *(group.metrics[name] for name in names), *counted)
+
+
+def _token_table(tokens: TokenStatistics | None) -> Table:
+    columns = ("rows cut", "cut share", "unknown share", "median tokens", "95 % have at most", "longest")
+    if tokens is None:
+        return Table(title="Tokens", columns=columns, rows=())
+    row = (
+        tokens.num_truncated,
+        tokens.truncated_share,
+        tokens.unknown_share,
+        tokens.median_tokens,
+        tokens.p95_tokens,
+        tokens.max_tokens,
+    )
+    return Table(title="Tokens", columns=columns, rows=(row,))

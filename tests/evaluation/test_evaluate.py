@@ -1,0 +1,228 @@
+"""Groups, token counts and tables of an evaluation."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from bertblocks.blocks import Task
+from bertblocks.errors import ConfigError, DataError, ShapeError
+from bertblocks.evaluation import (
+    BaselineResult,
+    TokenCounts,
+    compute_metrics,
+    evaluate,
+    format_cell,
+    summary_tables,
+    token_statistics,
+    verdict,
+)
+
+TASKS = {
+    "classification": Task(kind="classification", labels=("cat", "dog", "owl")),
+    "binary": Task(kind="binary", labels=("no", "yes")),
+    "multilabel": Task(kind="multilabel", labels=("red", "big")),
+    "regression": Task(kind="regression"),
+}
+
+
+def rows_of(task, num_rows, seed=0):
+    rng = np.random.default_rng(seed)
+    if task.kind == "regression":
+        targets = rng.normal(size=num_rows)
+        return targets, targets + rng.normal(size=num_rows)
+    if task.kind == "multilabel":
+        return rng.integers(0, 2, (num_rows, 2)).astype(np.float32), rng.random((num_rows, 2))
+    return rng.integers(0, task.num_outputs, num_rows), rng.dirichlet(np.ones(task.num_outputs), num_rows)
+
+
+def counts_of(num_rows, seed=0):
+    rng = np.random.default_rng(seed)
+    num_tokens = rng.integers(2, 30, num_rows)
+    return TokenCounts(
+        num_tokens=num_tokens,
+        truncated=num_tokens > 20,
+        num_unknown=rng.integers(0, 2, num_rows),
+        sequence_length=20,
+    )
+
+
+@pytest.fixture
+def by_language():
+    # German: 3 of 4 right; English: all right; no language: wrong.
+    targets = np.array([0, 0, 1, 1, 0, 1, 0])
+    answers = np.array([0, 0, 1, 0, 0, 1, 1])
+    return evaluate(
+        TASKS["classification"],
+        targets=targets,
+        scores=np.eye(3)[answers],
+        tokens=counts_of(7),
+        group_by="language",
+        groups=["de", "de", "de", "de", "en", "en", None],
+        skipped={"empty text": 2},
+    )
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_group_has_the_metrics_of_its_rows_alone(kind):
+    task = TASKS[kind]
+    targets, scores = rows_of(task, 60)
+    counts = counts_of(60)
+    groups = np.random.default_rng(5).choice(["sw", "de", "zh", "a b"], 60)
+    found = evaluate(task, targets=targets, scores=scores, tokens=counts, group_by="g", groups=list(groups))
+    assert [group.name for group in found.groups] == ["a b", "de", "sw", "zh"]
+    assert sum(group.metrics.num_rows for group in found.groups) == 60
+    for group in found.groups:
+        rows = np.flatnonzero(groups == group.name)
+        assert group.metrics == compute_metrics(task, targets=targets[rows], scores=scores[rows])
+        assert group.tokens == token_statistics(counts.take(rows))
+    assert found.overall == compute_metrics(task, targets=targets, scores=scores)
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_groups_by_hand(by_language):
+    accuracy = {group.name: group.metrics["accuracy"] for group in by_language.groups}
+    assert accuracy == {"(none)": 0.0, "de": 0.75, "en": 1.0}
+    assert [group.name for group in by_language.worst_groups()] == ["(none)", "de", "en"]
+    assert [group.name for group in by_language.worst_groups("log_loss")] == ["(none)", "de", "en"]
+    with pytest.raises(ConfigError, match="no metric 'pearson'; it has accuracy"):
+        by_language.worst_groups("pearson")
+
+
+def test_groups_without_the_metric_come_last():
+    task = TASKS["regression"]
+    found = evaluate(
+        task,
+        targets=np.array([1.0, 1.0, 1.0, 2.0]),
+        scores=np.array([1.0, 2.0, 2.0, 1.0]),
+        group_by="g",
+        groups=["constant", "constant", "varied", "varied"],
+    )
+    assert [group.name for group in found.worst_groups()] == ["varied", "constant"]
+    assert found.groups[0].metrics["pearson"] is None
+
+
+def test_json_form(by_language):
+    stored = json.loads(json.dumps(by_language.to_json(), allow_nan=False))
+    assert stored["task"] == "classification"
+    assert stored["primary_metric"] == "accuracy"
+    assert stored["rows"] == 7
+    assert stored["metrics"]["accuracy"] == by_language.primary == pytest.approx(5 / 7)
+    assert [row["label"] for row in stored["per_class"]] == ["cat", "dog", "owl"]
+    assert stored["group_by"] == "language"
+    assert {group["group"]: group["rows"] for group in stored["groups"]} == {"(none)": 1, "de": 4, "en": 2}
+    assert stored["skipped"] == {"empty text": 2}
+    assert (stored["baseline"], stored["baseline_rows"]) == (None, None)
+
+
+def test_token_statistics_by_hand():
+    found = token_statistics(
+        TokenCounts(
+            num_tokens=np.array([4, 6, 30, 10]),
+            truncated=np.array([False, False, True, False]),
+            num_unknown=np.array([0, 1, 2, 0]),
+            sequence_length=20,
+        )
+    )
+    assert (found.num_rows, found.num_truncated, found.truncated_share) == (4, 1, 0.25)
+    # Of the cut text only 20 tokens were read.
+    assert found.unknown_share == 3 / (4 + 6 + 20 + 10)
+    assert (found.median_tokens, found.max_tokens) == (8.0, 30)
+    assert 10 < found.p95_tokens < 30
+
+
+def test_wrong_arguments():
+    task = TASKS["regression"]
+    numbers = np.array([1.0, 2.0])
+    with pytest.raises(ConfigError, match="belong together"):
+        evaluate(task, targets=numbers, scores=numbers, groups=["a", "b"])
+    with pytest.raises(ShapeError, match="each of 2 rows, but there are 1"):
+        evaluate(task, targets=numbers, scores=numbers, group_by="g", groups=["a"])
+    with pytest.raises(ShapeError, match=r"num_tokens has the shape \(3,\); truncated has the shape \(3,\)"):
+        evaluate(task, targets=numbers, scores=numbers, tokens=counts_of(3))
+
+
+def test_a_column_of_ids_is_no_group():
+    task = TASKS["regression"]
+    numbers = np.arange(2_001.0)
+    with pytest.raises(DataError, match="2,001 different values in 2,001 rows, but at most 2,000"):
+        evaluate(task, targets=numbers, scores=numbers, group_by="id", groups=[str(i) for i in range(2_001)])
+
+
+def with_baseline(accuracy, rows):
+    task = TASKS["binary"]
+    targets = np.array([0, 1, 0, 1])
+    cheap = compute_metrics(task, targets=targets, scores=np.eye(2)[[0, 1, 0, 0]])
+    baseline = BaselineResult(
+        metrics=cheap, seconds=0.1, num_train_rows=10, num_available_rows=10, description="cheap"
+    )
+    answers = [0, 1, 0, 1] if accuracy == 1.0 else [1, 0, 0, 1]
+    return evaluate(task, targets=targets, scores=np.eye(2)[answers], baseline=baseline, baseline_rows=rows)
+
+
+def test_tables_show_the_gain_over_the_baseline():
+    table = summary_tables(with_baseline(1.0, "same"))[0]
+    assert table.columns == ("metric", "model", "baseline", "better by")
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["accuracy"] == (1.0, 0.75, 0.25)
+    model, cheap, better = rows["log_loss"]
+    assert better == cheap - model > 0
+
+
+def test_tables_claim_no_gain_over_a_baseline_on_other_rows():
+    evaluation = with_baseline(1.0, "other")
+    assert summary_tables(evaluation)[0].columns == ("metric", "model", "baseline (held out in training)")
+    assert "measured on the rows held out in training" in verdict(evaluation)
+    assert evaluation.to_json()["baseline_rows"] == "other"
+
+
+def test_verdict():
+    assert verdict(with_baseline(1.0, "same")) == (
+        "Better than the cheap baseline by 0.250: accuracy 1.000 against 0.750 of the baseline."
+    )
+    assert verdict(with_baseline(0.5, "same")).startswith(
+        "Not better than the cheap baseline: accuracy 0.500"
+    )
+
+
+def test_no_verdict_without_a_baseline(by_language):
+    assert verdict(by_language) is None
+
+
+def test_summary_tables(by_language):
+    overall, classes, groups, tokens, left_out = summary_tables(by_language)
+    assert overall.columns == ("metric", "model")
+    assert [row[0] for row in classes.rows] == ["cat", "dog", "owl"]
+    assert groups.columns == ("language", "rows", "accuracy", "macro_f1", "cut share", "unknown share")
+    assert [row[:3] for row in groups.rows] == [("(none)", 1, 0.0), ("de", 4, 0.75), ("en", 2, 1.0)]
+    assert tokens.rows[0][0] == by_language.tokens.num_truncated
+    assert left_out.rows == (("empty text", 2),)
+    for table in (overall, classes, groups, tokens, left_out):
+        assert {len(row) for row in table.rows} == {len(table.columns)}
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_tables_without_the_optional_parts(kind):
+    task = TASKS[kind]
+    targets, scores = rows_of(task, 5)
+    titles = [table.title for table in summary_tables(evaluate(task, targets=targets, scores=scores))]
+    assert titles == (["All 5 rows"] if kind == "regression" else ["All 5 rows", "By class"])
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "text"),
+    [
+        (None, "f1", "-"),
+        ("de", "language", "de"),
+        (12345, "rows", "12,345"),
+        (0.07312, "cut share", "7.3%"),
+        (0, "cut share", "0.0%"),
+        (0.73125, "accuracy", "0.7312"),
+        (-0.5, "better by", "-0.5000"),
+        (1234.5, "mae", "1,234"),
+    ],
+)
+def test_format_cell(value, column, text):
+    assert format_cell(value, column) == text
