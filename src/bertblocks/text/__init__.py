@@ -1,0 +1,29 @@
+"""Texts → token ids. Imports no torch."""
+
+from bertblocks.text.loading import TOKENIZER_NAMES, load_tokenizer
+from bertblocks.text.tokenizer import MAX_SEQUENCE_LENGTH, MIN_SEQUENCE_LENGTH, Encoded, Tokenizer
+from bertblocks.text.vocabulary import (
+    SHIPPED,
+    Casing,
+    Role,
+    ShippedName,
+    Vocabulary,
+    read_vocabulary,
+    shipped_vocabulary,
+)
+
+__all__ = [
+    "MAX_SEQUENCE_LENGTH",
+    "MIN_SEQUENCE_LENGTH",
+    "SHIPPED",
+    "TOKENIZER_NAMES",
+    "Casing",
+    "Encoded",
+    "Role",
+    "ShippedName",
+    "Tokenizer",
+    "Vocabulary",
+    "load_tokenizer",
+    "read_vocabulary",
+    "shipped_vocabulary",
+]

@@ -1,0 +1,93 @@
+"""Google's basic tokenization, exactly, for the texts that the Rust library would split differently.
+
+The algorithm is BasicTokenizer of Google's `tokenization.py`: clean the text, put spaces around CJK
+characters, split at white space; uncased: lowercase, decompose and strip accents; split at punctuation. Every
+character property comes from the tables of Unicode 14.0 in `_unicode_tables`. What still follows the running
+Python is `str.lower` and the decomposition of the characters that are assigned in 14.0; both are stable by
+Unicode's policy. See docs/numerics.md, "Tokenization".
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from bertblocks.text import _unicode_tables as tables
+from bertblocks.text.vocabulary import Casing
+
+_SURROGATES = "d800-dfff"
+_BEYOND_BMP = "10000-10ffff"
+# A run this long is sorted here: CPython's own canonical ordering takes quadratic time.
+_LONG_RUN = 32
+
+
+def _character_class(ranges: Iterable[str]) -> str:
+    """Turn hexadecimal ranges into a regular expression's `[...]`."""
+    bounds = (text.partition("-") for text in ranges)
+    return "[" + "".join(f"\\U{first:0>8}-\\U{last or first:0>8}" for first, _, last in bounds) + "]"
+
+
+def _one_of(*ranges: str) -> str:
+    """A pattern for one character out of tables of ranges.
+
+    Python looks a character up in a bitmap only within the first 65,536; later ranges are tried one by one,
+    for every character. So these are tried only where a character lies beyond.
+    """
+    table = [text for part in ranges for text in part.split()]
+    first_plane = [text for text in table if int(text.partition("-")[0], 16) <= 0xFFFF]
+    return f"{_character_class([*first_plane, _BEYOND_BMP])}(?<={_character_class(table)})"
+
+
+_LIBRARY_DIFFERS = re.compile(_one_of(tables.RUST_DIFFERS, _SURROGATES))
+# Python lowercases a final capital sigma to another letter; before a Greek letter it is never final.
+_MAYBE_FINAL_SIGMA = re.compile("Σ(?![Α-Ωα-ώ])")
+# A lone surrogate stands for U+FFFD, which clean_text drops as well.
+_DROPPED = re.compile(_one_of(tables.DROPPED, _SURROGATES))
+_CJK = re.compile(_one_of(tables.CJK))
+_PUNCTUATION = re.compile(_one_of(tables.PUNCTUATION))
+_ACCENTS = re.compile(_one_of(tables.NONSPACING_MARKS))
+_UNASSIGNED = re.compile(f"({_one_of(tables.UNASSIGNED)})")
+_COMBINING = _character_class(tables.COMBINING.split())
+_COMBINING_RUN = re.compile(f"{_one_of(tables.COMBINING)}{_COMBINING}{{{_LONG_RUN - 1},}}")
+
+
+def library_agrees(text: str, casing: Casing) -> bool:
+    """Say whether the Rust library splits this text as Google does, so that the fast path may take it."""
+    if text.isascii():
+        return True
+    if _LIBRARY_DIFFERS.search(text):
+        return False
+    return casing == "cased" or "Σ" not in text or not _MAYBE_FINAL_SIGMA.search(text)
+
+
+def split_words(text: str, casing: Casing) -> str:
+    """Split a text into words as Google does, in linear time.
+
+    Args:
+        text: Any string, lone surrogates and NUL included.
+        casing: That of the vocabulary; "uncased" lowercases and strips accents.
+
+    Returns:
+        The words, ready for WordPiece, joined by single spaces.
+    """
+    text = _CJK.sub(r" \g<0> ", _DROPPED.sub("", text))
+    if casing == "uncased":
+        # Google folds word by word: the same, as white space neither combines nor continues a word's case.
+        # Characters that 14.0 does not know stay as they are, whatever a newer Python knows about them.
+        parts = _UNASSIGNED.split(text)
+        parts[::2] = map(_fold, parts[::2])
+        text = "".join(parts)
+    return " ".join(_PUNCTUATION.sub(r" \g<0> ", text).split())
+
+
+def _fold(text: str) -> str:
+    """Lowercase, decompose canonically and strip the non-spacing marks."""
+    text = _COMBINING_RUN.sub(lambda run: _in_canonical_order(run[0]), text.lower())
+    return _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+
+
+def _in_canonical_order(marks: str) -> str:
+    """Decompose a run of combining marks and sort it by combining class, stably, in O(n log n)."""
+    decomposed = "".join(unicodedata.normalize("NFD", mark) for mark in marks)
+    return "".join(sorted(decomposed, key=unicodedata.combining))

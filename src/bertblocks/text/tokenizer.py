@@ -1,0 +1,253 @@
+"""Texts to token ids: cut to length, with what was cut and what was unknown counted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertblocks.errors import ConfigError, DataError
+from bertblocks.text.template import Template, lengths_of_cut_pair
+from bertblocks.text.vocabulary import Casing, Role
+
+MIN_SEQUENCE_LENGTH = 3
+MAX_SEQUENCE_LENGTH = 512  # the rows of BERT's position table
+_NUM_SHOWN = 5
+
+
+class TokenModel(Protocol):
+    """What `Tokenizer` needs of a kind of tokenization: WordPiece, or any other."""
+
+    @property
+    def casing(self) -> Casing | None:
+        """As `Tokenizer.casing`."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Ids are 0 to this less 1."""
+
+    @property
+    def special_tokens(self) -> Mapping[Role, int]:
+        """The special tokens' ids by role."""
+
+    @property
+    def template(self) -> Template:
+        """Where the special tokens stand."""
+
+    def token(self, index: int) -> str:
+        """The token of an id."""
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, uncut and without special tokens."""
+
+    def files(self) -> dict[str, bytes]:
+        """What a saved folder holds besides the tokenizer configuration."""
+
+    def configuration(self) -> dict[str, object]:
+        """What the saved tokenizer configuration says of this model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """Token ids of B texts or pairs, ragged.
+
+    Attributes:
+        ids: Ids of each row, special tokens included, int32.
+        num_first: How many leading tokens of each row belong to segment 0, int32, shape (B,).
+        num_tokens: How many tokens each row had before it was cut, special tokens included, int32, shape
+            (B,).
+        truncated: Which rows were cut, shape (B,).
+        num_unknown: How many of the ids kept are the unknown token, int32, shape (B,).
+    """
+
+    ids: list[NDArray[np.int32]]
+    num_first: NDArray[np.int32]
+    num_tokens: NDArray[np.int32]
+    truncated: NDArray[np.bool_]
+    num_unknown: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Tokenizer:
+    """Turns texts or pairs of texts into token ids; made by `load_tokenizer`.
+
+    It never changes, may be shared between threads, and can be pickled.
+
+    Attributes:
+        name: The vocabulary's name, or that of the folder it came from.
+        sequence_length: The most tokens a row may have, special tokens included.
+
+    Raises:
+        ConfigError: If the sequence length is not a whole number from 3 to 512.
+    """
+
+    def __init__(self, *, name: str, model: TokenModel, sequence_length: int) -> None:
+        _check_sequence_length(sequence_length)
+        self.name = name
+        self.sequence_length = sequence_length
+        self._model = model
+        self._template = model.template
+        self._unknown = model.special_tokens.get("unk", -1)
+
+    def __repr__(self) -> str:
+        return (
+            f"Tokenizer(name={self.name!r}, casing={self.casing!r}, vocabulary_size={self.vocabulary_size}, "
+            f"sequence_length={self.sequence_length})"
+        )
+
+    @property
+    def casing(self) -> Casing | None:
+        """Whether texts are lowercased and stripped of accents; None where that is not known."""
+        return self._model.casing
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Ids are 0 to this less 1."""
+        return self._model.vocabulary_size
+
+    @property
+    def special_tokens(self) -> Mapping[Role, int]:
+        """The special tokens' ids by role: pad, unk, cls, sep, mask, as far as the vocabulary has them."""
+        return self._model.special_tokens
+
+    def token(self, index: int) -> str:
+        """The token of an id.
+
+        Raises:
+            IndexError: If there is no such id.
+        """
+        if not 0 <= index < self.vocabulary_size:
+            raise IndexError(f"token id {index} is outside 0 to {self.vocabulary_size - 1}")
+        return self._model.token(index)
+
+    def with_sequence_length(self, sequence_length: int) -> Tokenizer:
+        """The same tokenizer with another limit; costs nothing."""
+        return Tokenizer(name=self.name, model=self._model, sequence_length=sequence_length)
+
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
+        """Tokenize texts, or pairs of texts, in parallel.
+
+        A text that is too long is cut on the right; of a pair, the longer text first. Special tokens typed in
+        a text are text. NUL is dropped, and a lone surrogate counts as U+FFFD.
+
+        Args:
+            texts: The texts; an empty one is special tokens only.
+            pairs: The second text of each row, if rows are pairs.
+
+        Raises:
+            DataError: If an entry is not a str (all such rows are counted, the first are named), or if the
+                two lists differ in length.
+            ConfigError: If `sequence_length` leaves no room for the special tokens of a pair.
+        """
+        first = _as_texts(texts, "texts")
+        if pairs is None:
+            return self._join(self._model.encode(first))
+        second = _as_texts(pairs, "pairs")
+        if len(first) != len(second):
+            raise DataError(
+                f"texts and pairs differ in length: {len(first)} and {len(second)}. "
+                f"Give one second text per row."
+            )
+        return self._join_pairs(self._model.encode(first), self._model.encode(second))
+
+    def _join(self, texts: Sequence[list[int]]) -> Encoded:
+        template = self._template.single
+        room = self.sequence_length - template.num_special
+        rows = [[*template.before, *text[:room], *template.after] for text in texts]
+        lengths = [len(row) for row in rows]
+        return self._encoded(rows, lengths, (len(text) + template.num_special for text in texts))
+
+    def _join_pairs(self, first: Sequence[list[int]], second: Sequence[list[int]]) -> Encoded:
+        template = self._template.pair
+        room = self.sequence_length - template.num_special
+        if room < 0:
+            raise ConfigError(
+                f"sequence_length is {self.sequence_length}, but a pair takes {template.num_special} special "
+                f"tokens with this tokenizer. Set it to {template.num_special} or more."
+            )
+        rows, num_first = [], []
+        for a, b in zip(first, second, strict=True):
+            num_a, num_b = lengths_of_cut_pair(len(a), len(b), room)
+            rows.append([*template.before, *a[:num_a], *template.between, *b[:num_b], *template.after])
+            in_first = len(template.before) + num_a + template.num_between_first
+            num_first.append(in_first if template.two_segments else len(rows[-1]))
+        num_tokens = (len(a) + len(b) + template.num_special for a, b in zip(first, second, strict=True))
+        return self._encoded(rows, num_first, num_tokens)
+
+    def _encoded(
+        self, rows: Sequence[list[int]], num_first: Iterable[int], num_tokens: Iterable[int]
+    ) -> Encoded:
+        lengths = np.fromiter(map(len, rows), dtype=np.int32, count=len(rows))
+        counted = np.fromiter(num_tokens, dtype=np.int32, count=len(rows))
+        return Encoded(
+            ids=[np.array(row, dtype=np.int32) for row in rows],
+            num_first=np.fromiter(num_first, dtype=np.int32, count=len(rows)),
+            num_tokens=counted,
+            truncated=counted > lengths,
+            num_unknown=np.fromiter(
+                (row.count(self._unknown) for row in rows), dtype=np.int32, count=len(rows)
+            ),
+        )
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write a folder that `load_tokenizer` and transformers' AutoTokenizer open.
+
+        Args:
+            folder: Made if it is missing; files of the same names are replaced.
+        """
+        configuration = {
+            # Without this class transformers lowercases a cased vocabulary, and a Unigram one fails.
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": self.sequence_length,
+            "clean_up_tokenization_spaces": False,
+            "model_input_names": self._input_names(),
+            **self._model.configuration(),
+        }
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in self._model.files().items():
+            (target / name).write_bytes(content)
+        written = json.dumps(configuration, ensure_ascii=False, indent=2) + "\n"
+        (target / "tokenizer_config.json").write_bytes(written.encode())
+
+    def _input_names(self) -> list[str]:
+        """What transformers makes of texts; unless segments are named here, it gives a pair none."""
+        segments = ["token_type_ids"] if self._template.pair.two_segments else []
+        return ["input_ids", *segments, "attention_mask"]
+
+
+def _check_sequence_length(sequence_length: int) -> None:
+    is_whole = isinstance(sequence_length, (int, np.integer)) and not isinstance(sequence_length, bool)
+    if not is_whole or not MIN_SEQUENCE_LENGTH <= sequence_length <= MAX_SEQUENCE_LENGTH:
+        raise ConfigError(
+            f"sequence_length is {sequence_length!r}, expected a whole number from {MIN_SEQUENCE_LENGTH} to "
+            f"{MAX_SEQUENCE_LENGTH}, the number of positions that BERT knows."
+        )
+
+
+def _as_texts(texts: Sequence[str], argument: str) -> list[str]:
+    """Make a list of the texts, and name every kind of entry that is not one."""
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise DataError(
+            f"{argument} is a single {type(texts).__name__}, expected a list of str. "
+            f"Wrap one text in a list: [text]."
+        )
+    rows = list(texts)
+    bad = [(row, text) for row, text in enumerate(rows) if not isinstance(text, str)]
+    if bad:
+        shown = ", ".join(
+            f"row {row} is {text!r:.40} ({type(text).__name__})" for row, text in bad[:_NUM_SHOWN]
+        )
+        more = f", and {len(bad) - _NUM_SHOWN:,} more rows" if len(bad) > _NUM_SHOWN else ""
+        raise DataError(
+            f"{argument} must be str: {shown}{more}. Drop these rows, or put '' where a text is missing."
+        )
+    return rows
