@@ -1,0 +1,19 @@
+"""The parts joined: graph + folder → model with its tokenizer; tokenized texts → packed batches."""
+
+from bertblocks.assembly.assembled import AssembledModel, assemble, check_fit, load_model
+from bertblocks.assembly.batches import DEFAULT_BATCH_TOKENS, pack, run_packed
+from bertblocks.assembly.building import build, load_encoder_module
+from bertblocks.assembly.model import TextModel
+
+__all__ = [
+    "DEFAULT_BATCH_TOKENS",
+    "AssembledModel",
+    "TextModel",
+    "assemble",
+    "build",
+    "check_fit",
+    "load_encoder_module",
+    "load_model",
+    "pack",
+    "run_packed",
+]

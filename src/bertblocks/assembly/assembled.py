@@ -1,0 +1,179 @@
+"""A graph with its tokenizer and its weights: a model that can be trained, asked and saved."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from bertblocks._files import replace_folder_when_done, restore_folder
+from bertblocks._version import __version__
+from bertblocks.assembly.building import build, build_head, graph_pooling, load_encoder_module
+from bertblocks.assembly.model import TextModel
+from bertblocks.blocks import Graph, Task
+from bertblocks.checkpoints import (
+    Checkpoint,
+    SavedModel,
+    is_saved_model,
+    read_saved_model,
+    resolve_encoder,
+    write_saved_model,
+)
+from bertblocks.encoder import EncoderConfig
+from bertblocks.errors import CheckpointError, GraphError
+from bertblocks.text import Encoded, Tokenizer, load_tokenizer
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AssembledModel:
+    """Everything that answers a question about a text.
+
+    Attributes:
+        graph: What the model is.
+        task: What it predicts.
+        tokenizer: Texts → ids, cut at the graph's sequence length.
+        module: Packed ids → logits.
+        origin: Which encoder the weights began as.
+    """
+
+    graph: Graph
+    task: Task
+    tokenizer: Tokenizer
+    module: TextModel
+    origin: str
+
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
+        """Tokenize texts, or pairs where the graph takes two columns."""
+        return self.tokenizer.encode(texts, pairs)
+
+    def with_task(self, task: Task) -> AssembledModel:
+        """The same model with another task, for instance one with a fitted temperature."""
+        return replace(self, task=task)
+
+    def save(self, folder: str | os.PathLike[str], *, extra_files: Sequence[Path] = ()) -> None:
+        """Write the model folder whole, or leave what is there as it was.
+
+        Args:
+            folder: Created, or replaced where it is a model already.
+            extra_files: Files and folders to copy along, for instance metrics.json.
+
+        Raises:
+            CheckpointError: If the folder holds something that is not a model.
+        """
+        target = Path(folder)
+        _refuse_to_replace(target)
+        state = {name: tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
+        with replace_folder_when_done(target) as unfinished:
+            self.tokenizer.save(unfinished)
+            saved = SavedModel(
+                graph=self.graph,
+                task=self.task,
+                config=self.module.encoder.config,
+                encoder=_under(state, "encoder."),
+                head=_under(state, "head."),
+                casing=self.tokenizer.casing,
+                origin=self.origin,
+            )
+            write_saved_model(unfinished, saved, version=__version__)
+            for path in extra_files:
+                copy = shutil.copytree if path.is_dir() else shutil.copy2
+                copy(path, unfinished / path.name)
+
+
+def assemble(graph: Graph, task: Task) -> AssembledModel:
+    """Load or draw the weights of a graph and join them with its tokenizer, ready to train.
+
+    Raises:
+        GraphError: If the graph has no tokenizer, or it does not fit the encoder or the task.
+        CheckpointError: If weights or vocabulary cannot be found or read.
+    """
+    block = graph.tokenizer
+    if block is None:
+        raise GraphError("This graph takes token ids; a model of texts needs a BertTokenizer block.")
+    last = graph.head[-1]
+    if getattr(last, "units", None) != task.num_outputs or graph.target.task != task.kind:
+        raise GraphError(
+            f"The graph ends in {last} for a {graph.target.task} target, but the task is {task.kind} with "
+            f"{task.num_outputs} outputs; set Dense({task.num_outputs}) and task={task.kind!r}."
+        )
+    tokenizer = load_tokenizer(_tokenizer_source(block.vocabulary), sequence_length=block.sequence_length)
+    module = build(graph)
+    check_fit(tokenizer, module.encoder.config)
+    origin = getattr(graph.encoder, "weights", "random weights")
+    return AssembledModel(graph=graph, task=task, tokenizer=tokenizer, module=module, origin=str(origin))
+
+
+def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
+    """Load a model folder that save() or `bertblocks train` wrote.
+
+    Returns:
+        The model in evaluation mode, float32, on the CPU.
+
+    Raises:
+        CheckpointError: If the folder is not a finished model, or its files have been changed.
+    """
+    path = Path(folder)
+    restore_folder(path)
+    saved = read_saved_model(path)
+    length = saved.graph.tokenizer.sequence_length if saved.graph.tokenizer else 512
+    tokenizer = load_tokenizer(path, sequence_length=length)
+    encoder = load_encoder_module(
+        Checkpoint(
+            config=saved.config, encoder=dict(saved.encoder), pooler=None, head={}, dropped=(), folder=path
+        )
+    )
+    head = build_head(saved.graph.head, saved.config.hidden_size)
+    _load_head(head, saved, path)
+    module = TextModel(encoder, graph_pooling(saved.graph), head).eval()
+    check_fit(tokenizer, saved.config)
+    return AssembledModel(
+        graph=saved.graph, task=saved.task, tokenizer=tokenizer, module=module, origin=saved.origin
+    )
+
+
+def check_fit(tokenizer: Tokenizer, config: EncoderConfig) -> None:
+    """Refuse a tokenizer whose ids or lengths the encoder has no rows for.
+
+    Raises:
+        GraphError: If the vocabulary or the sequence length is too large; both at once.
+    """
+    problems = []
+    if tokenizer.vocabulary_size > config.vocab_size:
+        problems.append(
+            f"the tokenizer has {tokenizer.vocabulary_size} ids, the encoder only {config.vocab_size} rows"
+        )
+    if tokenizer.sequence_length > config.max_position_embeddings:
+        problems.append(
+            f"sequence_length is {tokenizer.sequence_length}, but the encoder's position table ends at "
+            f"{config.max_position_embeddings}: set sequence_length={config.max_position_embeddings}"
+        )
+    if problems:
+        raise GraphError("Tokenizer and encoder do not fit: " + "; ".join(problems) + ".")
+
+
+def _tokenizer_source(vocabulary: str) -> str | Path:
+    """Shipped vocabularies by name, everything else as the folder of its encoder."""
+    shipped = {"multilingual-cased", "english-uncased", "mini"}
+    return vocabulary if vocabulary in shipped else resolve_encoder(vocabulary)
+
+
+def _load_head(head: torch.nn.Sequential, saved: SavedModel, folder: Path) -> None:
+    try:
+        head.load_state_dict(dict(saved.head))
+    except RuntimeError as error:
+        raise CheckpointError(f"{folder}: the head's tensors do not fit its graph: {error}") from error
+
+
+def _refuse_to_replace(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not is_saved_model(folder))):
+        raise CheckpointError(
+            f"{folder} exists and is not a bertblocks model; nothing was written. Choose another folder."
+        )
+
+
+def _under(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

@@ -1,0 +1,99 @@
+"""A graph → its torch module, with weights from the hub, a folder, or drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import nn
+
+from bertblocks.assembly.model import TextModel
+from bertblocks.blocks import BertEncoder as BertEncoderBlock
+from bertblocks.blocks import BertPooler, Block, Dense, Dropout, GlobalMaxPooling1D, Graph
+from bertblocks.checkpoints import Checkpoint, read_checkpoint, resolve_encoder
+from bertblocks.encoder import (
+    BertEncoder,
+    DenseActivation,
+    DenseLayer,
+    EncoderConfig,
+    Pooling,
+    initialize,
+)
+from bertblocks.errors import GraphError
+
+
+def build(graph: Graph) -> TextModel:
+    """Build the module of a graph, ready to train; it takes PackedTokens and returns logits.
+
+    New weights (a BertEncoder block's, the dense layers') come from torch's global generator: seed it to
+    reproduce them.
+
+    Args:
+        graph: A checked graph.
+
+    Returns:
+        The module in training mode, float32, on the CPU; frozen parts have requires_grad off.
+
+    Raises:
+        CheckpointError: If the encoder's weights cannot be found or read.
+    """
+    block = graph.encoder
+    if isinstance(block, BertEncoderBlock):
+        encoder, pooler = _random_encoder(block), None
+    else:
+        checkpoint = read_checkpoint(resolve_encoder(block.weights))
+        encoder, pooler = load_encoder_module(checkpoint), checkpoint.pooler
+    encoder.requires_grad_(block.trainable)
+    head = build_head(graph.head, encoder.config.hidden_size)
+    if pooler is not None and isinstance(head[0], DenseLayer) and isinstance(graph.head[0], BertPooler):
+        head[0].load_state_dict(pooler)
+    return TextModel(encoder, graph_pooling(graph), head)
+
+
+def load_encoder_module(checkpoint: Checkpoint) -> BertEncoder:
+    """The encoder of a checkpoint; takes over its tensors instead of copying them."""
+    with torch.device("meta"):
+        encoder = BertEncoder(checkpoint.config)
+    encoder.load_state_dict(checkpoint.encoder, assign=True)
+    return encoder
+
+
+def build_head(blocks: Sequence[Block], width: int) -> nn.Sequential:
+    """Freshly drawn dense layers for a pooled vector of the given width; one module a block."""
+    head = nn.Sequential()
+    for block in blocks:
+        if isinstance(block, Dropout):
+            head.append(nn.Dropout(block.rate))
+        elif isinstance(block, BertPooler):
+            head.append(DenseLayer(width, width, "tanh"))
+        elif isinstance(block, Dense):
+            # The last activation belongs to the prediction: its layer gives logits.
+            activation = "linear" if block is blocks[-1] else cast(DenseActivation, block.activation)
+            head.append(DenseLayer(width, block.units, activation))
+            width = block.units
+        else:
+            raise GraphError(f"{type(block).__name__} does not belong into a head.")
+    initialize(head)
+    return head
+
+
+def graph_pooling(graph: Graph) -> Pooling:
+    """How a graph's encoder output becomes one vector a text."""
+    if graph.encoder.output == "cls":
+        return "cls"
+    is_max = any(isinstance(block, GlobalMaxPooling1D) for block in graph.blocks)
+    return "max" if is_max else "average"
+
+
+def _random_encoder(block: BertEncoderBlock) -> BertEncoder:
+    config = EncoderConfig(
+        vocab_size=block.vocabulary_size,
+        hidden_size=block.hidden_size,
+        num_hidden_layers=block.num_layers,
+        num_attention_heads=block.num_heads,
+        intermediate_size=block.intermediate_size,
+    )
+    encoder = BertEncoder(config)
+    initialize(encoder, standard_deviation=config.initializer_range)
+    return encoder

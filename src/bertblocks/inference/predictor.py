@@ -1,0 +1,70 @@
+"""Texts → predictions, on one machine or inside any other engine."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+
+from bertblocks.assembly import DEFAULT_BATCH_TOKENS, AssembledModel, load_model, run_packed
+from bertblocks.encoder import Precision, choose_precision, resolve_device, to_precision
+from bertblocks.errors import DataError
+from bertblocks.inference.predictions import Predictions, predictions
+
+
+class Predictor:
+    """A model ready to be asked; picklable, so that any engine can carry it to its workers.
+
+    Args:
+        model: An assembled model; it is copied where the precision or the device is another.
+        precision: "auto" takes the fastest on this machine.
+        device: "auto" takes CUDA where there is one.
+        batch_tokens: Most tokens of a batch.
+    """
+
+    def __init__(
+        self,
+        model: AssembledModel,
+        *,
+        precision: Precision = "auto",
+        device: str = "auto",
+        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    ) -> None:
+        self.device = resolve_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.batch_tokens = batch_tokens
+        self.model = model
+        self._module = model.module
+        if self.precision != "float32" or self.device.type != "cpu":
+            self._module = copy.deepcopy(model.module)
+        to_precision(self._module.encoder, self.precision)
+        self._module.to(self.device).eval()
+
+    @classmethod
+    def load(
+        cls, folder: str | os.PathLike[str], *, precision: Precision = "auto", device: str = "auto"
+    ) -> Predictor:
+        """Load a model folder.
+
+        Raises:
+            CheckpointError: If the folder is not a finished model.
+        """
+        return cls(load_model(folder), precision=precision, device=device)
+
+    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Predictions:
+        """Predict every text, or pair of texts.
+
+        Args:
+            texts: Texts, or the first ones of pairs.
+            pairs: The second ones, for a model with two text inputs.
+
+        Raises:
+            DataError: If an item is no text, or pairs are missing or too many.
+        """
+        num_inputs = len(self.model.graph.inputs)
+        if (num_inputs == 2) != (pairs is not None):
+            columns = ", ".join(repr(block.column) for block in self.model.graph.inputs)
+            raise DataError(f"This model takes {num_inputs} text column(s) ({columns}); give as many.")
+        encoded = self.model.encode(texts, pairs)
+        logits = run_packed(self._module, encoded, batch_tokens=self.batch_tokens, device=self.device)
+        return predictions(self.model.task, logits, encoded)

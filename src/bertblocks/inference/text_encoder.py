@@ -1,0 +1,147 @@
+"""Texts → vectors, with the encoder alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bertblocks.assembly import (
+    DEFAULT_BATCH_TOKENS,
+    check_fit,
+    load_encoder_module,
+    pack,
+    run_packed,
+)
+from bertblocks.batching import plan_sorted
+from bertblocks.checkpoints import read_checkpoint, resolve_encoder
+from bertblocks.encoder import (
+    BertEncoder,
+    EncoderConfig,
+    PackedTokens,
+    Pooling,
+    Precision,
+    choose_precision,
+    pool,
+    resolve_device,
+    to_precision,
+)
+from bertblocks.errors import ConfigError
+from bertblocks.text import Encoded, Tokenizer, load_tokenizer
+
+VectorOutput = Literal["cls", "average", "max"]
+
+
+class TextEncoder:
+    """An encoder with its tokenizer.
+
+    Args:
+        encoder: In evaluation mode; converted to the precision in place.
+        tokenizer: Of the encoder's vocabulary.
+        precision: "auto" takes the fastest on this machine.
+        device: "auto" takes CUDA where there is one.
+    """
+
+    def __init__(
+        self,
+        encoder: BertEncoder,
+        tokenizer: Tokenizer,
+        *,
+        precision: Precision = "auto",
+        device: str = "auto",
+    ) -> None:
+        check_fit(tokenizer, encoder.config)
+        self.device = resolve_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.tokenizer = tokenizer
+        self._encoder = to_precision(encoder, self.precision).to(self.device).eval()
+
+    @property
+    def config(self) -> EncoderConfig:
+        """The encoder's sizes."""
+        return self._encoder.config
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        output: VectorOutput | Literal["sequence"] = "cls",
+        sequence_length: int = 512,
+        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        """Turn texts into vectors.
+
+        Args:
+            texts: Texts in any order; the result keeps it.
+            output: "cls" is the raw first token, "average" and "max" pool over all true tokens, "sequence"
+                gives every token's vector.
+            sequence_length: Most tokens of a text, special tokens counted; longer ones are cut.
+            batch_tokens: Most tokens of a batch.
+
+        Returns:
+            float32, shape (texts, hidden size); for "sequence" a list of (tokens, hidden size) arrays.
+
+        Raises:
+            DataError: If an item is no text.
+            ConfigError: If output is unknown or the length is out of range.
+        """
+        encoded = self.tokenizer.with_sequence_length(sequence_length).encode(texts)
+        if output == "sequence":
+            rows: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(encoded)
+            lengths = [len(ids) for ids in encoded.ids]
+            for batch in plan_sorted(lengths, batch_tokens):
+                for index, row in zip(batch, self._sequences(pack(encoded, batch)), strict=True):
+                    rows[index] = row
+            return rows
+        return self.vectors(encoded, output, batch_tokens=batch_tokens)
+
+    def vectors(
+        self, encoded: Encoded, output: VectorOutput, *, batch_tokens: int = DEFAULT_BATCH_TOKENS
+    ) -> NDArray[np.float32]:
+        """Turn tokenized texts into one vector each; arguments as encode's.
+
+        Returns:
+            float32, shape (texts, hidden size).
+        """
+        forward = self._pooled(output)
+        vectors = run_packed(forward, encoded, batch_tokens=batch_tokens, device=self.device)
+        return vectors if len(vectors) else np.empty((0, self.config.hidden_size), dtype=np.float32)
+
+    def _pooled(self, pooling: Pooling) -> Callable[[PackedTokens], Tensor]:
+        if pooling not in ("cls", "average", "max"):
+            raise ConfigError(f"output is {pooling!r}, but must be cls, average, max or sequence.")
+        if pooling == "cls":
+            return lambda packed: self._encoder(packed, "cls")
+        return lambda packed: pool(self._encoder(packed, "sequence"), packed, pooling)
+
+    @torch.inference_mode()
+    def _sequences(self, packed: PackedTokens) -> Iterator[NDArray[np.float32]]:
+        hidden_TD = self._encoder(packed.to(self.device), "sequence").float().cpu()
+        return (row.numpy() for row in hidden_TD.split(packed.lengths))
+
+
+def load_encoder(
+    source: str | os.PathLike[str], *, precision: Precision = "auto", device: str = "auto"
+) -> TextEncoder:
+    """Load an encoder with its tokenizer.
+
+    Args:
+        source: A named encoder ("mini", "multilingual-cased", "english-uncased"), `org/name` on the hub, or a
+            folder: Hugging Face's, or a model of ours.
+        precision: "auto" takes the fastest on this machine.
+        device: "auto" takes CUDA where there is one.
+
+    Raises:
+        CheckpointError: If weights or tokenizer cannot be found or read.
+    """
+    folder: Path = resolve_encoder(source)
+    checkpoint = read_checkpoint(folder)
+    limit = min(512, checkpoint.config.max_position_embeddings)
+    tokenizer = load_tokenizer(folder, sequence_length=limit)
+    return TextEncoder(load_encoder_module(checkpoint), tokenizer, precision=precision, device=device)
