@@ -1,0 +1,25 @@
+"""Labelled texts → weights: optimizer, loop, checkpoints, early stopping."""
+
+from bertblocks.training.events import EpochDone, Estimate, Event, Listener, StepDone, VectorsDone
+from bertblocks.training.rows import LabeledTexts
+from bertblocks.training.run import TrainedModel, train_model
+from bertblocks.training.settings import TrainingSettings
+from bertblocks.training.table_run import TableRun
+from bertblocks.training.table_training import RUN_FILE, FinishedRun, train_table
+
+__all__ = [
+    "RUN_FILE",
+    "EpochDone",
+    "Estimate",
+    "Event",
+    "FinishedRun",
+    "LabeledTexts",
+    "Listener",
+    "StepDone",
+    "TableRun",
+    "TrainedModel",
+    "TrainingSettings",
+    "VectorsDone",
+    "train_model",
+    "train_table",
+]

@@ -1,0 +1,105 @@
+"""What a run leaves to be read later: training.jsonl, and TensorBoard's events where they are wanted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from bertblocks._files import write_text_atomically
+from bertblocks.errors import MissingPackageError
+from bertblocks.training.events import EpochDone, Event, StepDone
+
+LOG_FILE = "training.jsonl"
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+class RunLog:
+    """Writes every step and epoch as a line of JSON; a context manager.
+
+    A resumed run repeats the steps since its checkpoint: their old lines are dropped first.
+
+    Args:
+        work: The run's folder.
+        tensorboard: Whether to write TensorBoard events too.
+
+    Raises:
+        MissingPackageError: If TensorBoard is wanted and not installed.
+    """
+
+    def __init__(self, work: Path, *, tensorboard: bool) -> None:
+        self._path = work / LOG_FILE
+        self._file: Any = None
+        self._writer = _summary_writer(work / TENSORBOARD_FOLDER) if tensorboard else None
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def __call__(self, event: Event) -> None:
+        """Take an event; only steps and epochs are written."""
+        if not isinstance(event, StepDone | EpochDone):
+            return
+        if self._file is None:
+            self._drop_repeated(event)
+            self._file = self._path.open("a", encoding="utf-8")
+        kind = "step" if isinstance(event, StepDone) else "epoch"
+        self._file.write(json.dumps({"event": kind, **asdict(event)}) + "\n")
+        self._file.flush()
+        if self._writer is not None:
+            _write_scalars(self._writer, event)
+
+    def _drop_repeated(self, first: StepDone | EpochDone) -> None:
+        """Keep the lines of an earlier try up to where this one goes on."""
+        if not self._path.exists():
+            return
+        steps_kept = first.step - 1 if isinstance(first, StepDone) else first.step
+        kept = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            entry = _parsed(line)
+            limit = (
+                steps_kept if isinstance(first, StepDone) or entry.get("event") == "step" else steps_kept - 1
+            )
+            if entry.get("step", limit + 1) <= limit:
+                kept.append(line)
+        write_text_atomically(self._path, "".join(f"{line}\n" for line in kept))
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """A line of the log; a line that a kill cut short is nothing."""
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {}
+    return entry
+
+
+def _summary_writer(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingPackageError("--tensorboard", "tensorboard", "tensorboard") from error
+    return SummaryWriter(str(folder))
+
+
+def _write_scalars(writer: Any, event: StepDone | EpochDone) -> None:
+    if isinstance(event, StepDone):
+        scalars = {
+            "train/loss": event.loss,
+            "train/learning_rate": event.learning_rate,
+            "train/grad_norm": event.grad_norm,
+            "train/tokens_per_s": event.num_tokens / event.seconds,
+        }
+    else:
+        scalars = {f"validation/{name}": v for name, v in event.metrics.items() if v is not None}
+    for name, value in scalars.items():
+        writer.add_scalar(name, value, event.step)

@@ -1,0 +1,209 @@
+"""The loop: steps, epochs, validation, the best epoch kept, and going on after a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bertblocks.blocks import Task
+from bertblocks.errors import ConfigError
+from bertblocks.evaluation import higher_is_better
+from bertblocks.training.checkpoint import (
+    BEST,
+    CHECKPOINT,
+    BestWeights,
+    Progress,
+    read_training_state,
+    write_training_state,
+)
+from bertblocks.training.events import EpochDone, Estimate, Listener, Outcome, StepDone
+from bertblocks.training.losses import summed_loss
+from bertblocks.training.optimizer import set_learning_rate
+from bertblocks.training.settings import TrainingSettings
+from bertblocks.training.sources import StepSource
+
+Validate = Callable[[NDArray[np.float32]], dict[str, float | None]]
+
+# The first step warms caches up; the next ones tell the time that the others will take.
+_ESTIMATE_STEPS = (1, 6)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """One run of the loop.
+
+    Attributes:
+        module: What is trained: weights that require gradients.
+        optimizer: Over these weights.
+        source: Gives steps and logits.
+        targets: Encoded targets of the training rows.
+        class_weights_C: Weight of each class in the loss, or None.
+        task: Names the loss.
+        settings: Resolved ones.
+        metric: What the best epoch is chosen by.
+        validate: Validation logits → metrics; None where there are no validation rows.
+        work: Folder for checkpoints, or None.
+        on_event: Told of every step and epoch.
+    """
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    source: StepSource
+    targets: Tensor
+    class_weights_C: Tensor | None
+    task: Task
+    settings: TrainingSettings
+    metric: str
+    validate: Validate | None
+    work: Path | None
+    on_event: Listener
+
+    def run(self, *, resume: bool) -> Outcome:
+        """Train to the end and leave the best epoch's weights in the module.
+
+        Args:
+            resume: Go on from the work folder's checkpoint, where it has one.
+        """
+        progress = self._begin(resume)
+        best = BestWeights(self.work / BEST if self.work else None)
+        num_steps = sum(1 for epoch in range(self._epochs) for _ in self.source.steps(epoch))
+        clock = _Clock(progress, num_steps, self.on_event)
+        self.module.train()
+        while progress.epoch < self._epochs and not self._is_over(progress):
+            self._run_epoch(progress, num_steps, clock)
+            self._end_epoch(progress, best)
+        if self.validate is not None:
+            best.restore(self.module)
+        self.module.eval()
+        return "stopped early" if progress.epoch < self._epochs else "all epochs done"
+
+    @property
+    def _epochs(self) -> int:
+        if self.settings.epochs is None:
+            raise ConfigError("The number of epochs is not resolved.")
+        return self.settings.epochs
+
+    def _begin(self, resume: bool) -> Progress:
+        if self.work is not None and resume and (self.work / CHECKPOINT).exists():
+            return read_training_state(self.work / CHECKPOINT, self.module, self.optimizer)
+        return Progress()
+
+    def _is_over(self, progress: Progress) -> bool:
+        patience = self.settings.patience
+        return patience is not None and progress.epochs_without_gain >= patience
+
+    def _run_epoch(self, progress: Progress, num_steps: int, clock: _Clock) -> None:
+        for index, step in enumerate(self.source.steps(progress.epoch)):
+            if index < progress.step_in_epoch:
+                continue
+            done = self._run_step(step, progress, num_steps)
+            progress.step += 1
+            progress.step_in_epoch += 1
+            clock.tick(done)
+            self.on_event(done)
+            if clock.seconds_since_checkpoint >= self.settings.checkpoint_every_s:
+                self._write_checkpoint(progress)
+                clock.checkpoint_written()
+
+    def _run_step(self, step: NDArray[np.int64], progress: Progress, num_steps: int) -> StepDone:
+        begin = time.perf_counter()
+        factor = set_learning_rate(
+            self.optimizer,
+            step=progress.step,
+            num_steps=num_steps,
+            warmup_fraction=self.settings.warmup_fraction,
+        )
+        loss_sum, tokens = 0.0, 0
+        self.optimizer.zero_grad(set_to_none=True)
+        for indices, logits_BC, num_tokens in self.source.parts(step):
+            targets = self.targets[torch.from_numpy(indices)].to(logits_BC.device)
+            loss = summed_loss(self.task.kind, logits_BC, targets, self.class_weights_C)
+            (loss / len(step)).backward()  # type: ignore[no-untyped-call]
+            loss_sum += float(loss.detach())
+            tokens += num_tokens
+        norm = nn.utils.clip_grad_norm_(
+            (weight for weight in self.module.parameters() if weight.requires_grad),
+            self.settings.max_grad_norm,
+        )
+        self.optimizer.step()
+        return StepDone(
+            step=progress.step + 1,
+            num_steps=num_steps,
+            epoch=progress.epoch + 1,
+            loss=loss_sum / len(step),
+            learning_rate=self.optimizer.param_groups[0]["peak_lr"] * factor,
+            grad_norm=float(norm),
+            num_texts=len(step),
+            num_tokens=tokens,
+            seconds=time.perf_counter() - begin,
+        )
+
+    def _end_epoch(self, progress: Progress, best: BestWeights) -> None:
+        """Validate, keep the weights if they are the best, and count the epoch as done."""
+        if self.validate is not None:
+            metrics = self.validate(self.source.validation_logits())
+            is_best = self._is_best(metrics, progress)
+            if is_best:
+                best.keep(self.module)
+            progress.epochs_without_gain = 0 if is_best else progress.epochs_without_gain + 1
+            self.on_event(
+                EpochDone(epoch=progress.epoch + 1, step=progress.step, metrics=metrics, best=is_best)
+            )
+        progress.epoch += 1
+        progress.step_in_epoch = 0
+
+    def _is_best(self, metrics: dict[str, float | None], progress: Progress) -> bool:
+        if self.metric not in metrics:
+            raise ConfigError(f"There is no metric {self.metric!r}; this task has {', '.join(metrics)}.")
+        value = metrics[self.metric]
+        if value is None:
+            return progress.best_epoch < 0
+        sign = 1 if higher_is_better(self.metric) else -1
+        is_best = progress.best_epoch < 0 or sign * value > sign * progress.best_value
+        if is_best:
+            progress.best_epoch, progress.best_value = progress.epoch, value
+        return is_best
+
+    def _write_checkpoint(self, progress: Progress) -> None:
+        if self.work is not None:
+            write_training_state(self.work / CHECKPOINT, self.module, self.optimizer, progress)
+
+
+class _Clock:
+    """Times steps: tells the estimate once, and when the next checkpoint is due."""
+
+    def __init__(self, progress: Progress, num_steps: int, on_event: Listener) -> None:
+        self._num_steps, self._on_event = num_steps, on_event
+        self._first = progress.step
+        self._last_checkpoint = time.perf_counter()
+        self._seconds, self._tokens = 0.0, 0
+
+    @property
+    def seconds_since_checkpoint(self) -> float:
+        return time.perf_counter() - self._last_checkpoint
+
+    def checkpoint_written(self) -> None:
+        self._last_checkpoint = time.perf_counter()
+
+    def tick(self, done: StepDone) -> None:
+        """Count a step; after the first few, tell how long the run will take."""
+        begin, end = _ESTIMATE_STEPS
+        nth = done.step - self._first
+        if begin < nth <= end:
+            self._seconds += done.seconds
+            self._tokens += done.num_tokens
+        if nth == end:
+            per_step = self._seconds / (end - begin)
+            self._on_event(
+                Estimate(
+                    seconds=per_step * (self._num_steps - done.step),
+                    tokens_per_s=self._tokens / self._seconds,
+                )
+            )

@@ -1,0 +1,33 @@
+"""The loss of each kind of task.
+
+Axes: B texts, C outputs.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
+from torch import Tensor
+
+from bertblocks.blocks import TaskKind
+
+
+def summed_loss(kind: TaskKind, logits_BC: Tensor, targets: Tensor, class_weights_C: Tensor | None) -> Tensor:
+    """The loss of each text, summed, so that parts of a step add up.
+
+    Args:
+        kind: Cross entropy for classes, binary cross entropy a label, squared error for numbers.
+        logits_BC: Raw outputs.
+        targets: Class indices (B,), 0 and 1 (B, C), or scaled numbers (B,).
+        class_weights_C: Factor of each class; of a label, on its positive texts.
+
+    Returns:
+        A scalar.
+    """
+    if kind == "regression":
+        return F.mse_loss(logits_BC[:, 0], targets, reduction="sum")
+    if kind == "multilabel":
+        loss_BC = F.binary_cross_entropy_with_logits(
+            logits_BC, targets, pos_weight=class_weights_C, reduction="none"
+        )
+        return loss_BC.mean(1).sum()
+    return F.cross_entropy(logits_BC, targets, weight=class_weights_C, reduction="sum")

@@ -1,0 +1,64 @@
+"""Labelled texts, ready to train on or to be compared with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertblocks.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabeledTexts:
+    """Columns of a table in memory.
+
+    Attributes:
+        texts: One a row.
+        pairs: The second texts, for models with two text inputs.
+        targets: As data.encode_targets gives them.
+        groups: For metrics by group.
+    """
+
+    texts: Sequence[str]
+    targets: NDArray[Any]
+    pairs: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {
+            "texts": len(self.texts),
+            "targets": len(self.targets),
+            **({"pairs": len(self.pairs)} if self.pairs is not None else {}),
+            **({"groups": len(self.groups)} if self.groups is not None else {}),
+        }
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"Columns must have one value a row, but their lengths are {lengths}.")
+        if not len(self.texts):
+            raise DataError("There are no rows to train on.")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, indices: NDArray[np.int64]) -> LabeledTexts:
+        """The chosen rows, in the order of indices."""
+        return LabeledTexts(
+            texts=[self.texts[index] for index in indices],
+            targets=self.targets[indices],
+            pairs=None if self.pairs is None else [self.pairs[index] for index in indices],
+            groups=None if self.groups is None else [self.groups[index] for index in indices],
+        )
+
+    def fingerprint(self) -> str:
+        """A sha256 that changes when a text, a pair or a target does."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.targets).tobytes())
+        for column in (self.texts, self.pairs or ()):
+            for text in column:
+                content = text.encode("utf-8", "surrogatepass")
+                digest.update(len(content).to_bytes(8, "little") + content)
+            digest.update(b"\xff")
+        return digest.hexdigest()

@@ -1,0 +1,258 @@
+"""Labelled texts + a graph → a trained model: the one way that the command line and the estimators share."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bertblocks._files import replace_when_done
+from bertblocks.assembly import AssembledModel, assemble, run_packed
+from bertblocks.blocks import Graph, Task
+from bertblocks.data import class_weights
+from bertblocks.encoder import choose_precision, resolve_device
+from bertblocks.errors import ConfigError
+from bertblocks.evaluation import compute_metrics, primary_metric
+from bertblocks.inference import scores_from_logits, targets_in_unit
+from bertblocks.text import Encoded
+from bertblocks.training.events import Listener, Outcome, VectorsDone, ignore
+from bertblocks.training.loop import Fit, Validate
+from bertblocks.training.losses import summed_loss
+from bertblocks.training.optimizer import build_optimizer
+from bertblocks.training.rows import LabeledTexts
+from bertblocks.training.settings import TrainingSettings
+from bertblocks.training.sources import Standardizer, StepSource, TextSource, VectorSource
+
+_VECTORS = "vectors.npy"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedModel:
+    """What a run gives.
+
+    Attributes:
+        model: With the best epoch's weights, in evaluation mode, float32, on the CPU.
+        settings: As they were resolved.
+        outcome: Whether all epochs were done.
+        train_encoded: Tokenized training texts, with what was cut and unknown.
+    """
+
+    model: AssembledModel
+    settings: TrainingSettings
+    outcome: Outcome
+    train_encoded: Encoded
+
+
+def train_model(
+    graph: Graph,
+    task: Task,
+    train: LabeledTexts,
+    validation: LabeledTexts | None,
+    settings: TrainingSettings,
+    *,
+    work: Path | None = None,
+    resume: bool = False,
+    on_event: Listener = ignore,
+) -> TrainedModel:
+    """Train a graph on labelled texts.
+
+    The same seed, rows, settings and thread count give the same weights on the same machine, to the bit,
+    whether or not the run was interrupted. torch's global random state is left as it was.
+
+    Args:
+        graph: The model; its encoder block says whether it is trained or frozen.
+        task: What is predicted.
+        train: Rows to learn from.
+        validation: Rows to choose the best epoch by; None keeps the last one.
+        settings: None among them means the default for this encoder.
+        work: Folder for checkpoints; None keeps everything in memory.
+        resume: Go on from the work folder's last checkpoint.
+        on_event: Told of every step and epoch.
+
+    Raises:
+        GraphError: If graph, task and tokenizer do not fit together.
+        CheckpointError: If weights cannot be found or read.
+        DataError: If rows cannot be used.
+    """
+    device = resolve_device(settings.device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        model = assemble(graph, task)
+        settings = settings.resolved(model.module.encoder.config, trainable=graph.encoder.trainable)
+        context = _Context(
+            model=model,
+            settings=settings,
+            device=device,
+            precision=choose_precision(settings.precision, device),
+            work=work,
+            resume=resume,
+            on_event=on_event,
+        )
+        model.module.to(device)
+        rows = _Rows.encode(model, train, validation)
+        fit = _fit_text if graph.encoder.trainable else _fit_head
+        outcome = fit(context, rows)
+        model.module.to("cpu").eval()
+    return TrainedModel(
+        model=model,
+        settings=settings,
+        outcome=outcome,
+        train_encoded=rows.train_encoded,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Context:
+    """What a run keeps at hand."""
+
+    model: AssembledModel
+    settings: TrainingSettings
+    device: torch.device
+    precision: Literal["float32", "bfloat16"]
+    work: Path | None
+    resume: bool
+    on_event: Listener
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context in which forward runs: products in bfloat16, or nothing special."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Rows:
+    """Training and validation rows with their token ids."""
+
+    train: LabeledTexts
+    train_encoded: Encoded
+    validation: LabeledTexts | None
+    validation_encoded: Encoded | None
+
+    @classmethod
+    def encode(cls, model: AssembledModel, train: LabeledTexts, validation: LabeledTexts | None) -> _Rows:
+        return cls(
+            train=train,
+            train_encoded=model.encode(train.texts, train.pairs),
+            validation=validation,
+            validation_encoded=model.encode(validation.texts, validation.pairs) if validation else None,
+        )
+
+
+def _fit_text(context: _Context, rows: _Rows) -> Outcome:
+    """Train encoder and head together."""
+    source = TextSource(
+        context.model.module,
+        rows.train_encoded,
+        rows.validation_encoded,
+        context.settings,
+        context.autocast,
+    )
+    return _fit(context, rows, source, context.model.module)
+
+
+def _fit_head(context: _Context, rows: _Rows) -> Outcome:
+    """Run the frozen encoder once, then train the head on its vectors."""
+    head = context.model.module.head
+    train_ND, validation_ND = _vectors(context, rows)
+    standardizer = Standardizer(train_ND)
+    standardizer.move_into(head)
+    source = VectorSource(
+        head,
+        standardizer.transform(train_ND),
+        None if validation_ND is None else standardizer.transform(validation_ND),
+        seed=context.settings.seed,
+    )
+    outcome = _fit(context, rows, source, head)
+    standardizer.move_out_of(head)
+    return outcome
+
+
+def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module) -> Outcome:
+    settings, task = context.settings, context.model.task
+    weights = class_weights(rows.train.targets, task) if settings.class_weight == "auto" else None
+    class_weights_C = None if weights is None else torch.from_numpy(weights).to(context.device)
+    module = context.model.module
+    if settings.learning_rate is None or settings.head_learning_rate is None:
+        raise ConfigError("The learning rates are not resolved.")
+    optimizer = build_optimizer(
+        module.encoder,
+        module.head,
+        name=settings.optimizer,
+        learning_rate=settings.learning_rate,
+        head_learning_rate=settings.head_learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+    return Fit(
+        module=trained,
+        optimizer=optimizer,
+        source=source,
+        targets=torch.from_numpy(rows.train.targets),
+        class_weights_C=class_weights_C,
+        task=task,
+        settings=settings,
+        metric=settings.metric or primary_metric(task.kind),
+        validate=_validation(task, rows.validation, weights),
+        work=context.work,
+        on_event=context.on_event,
+    ).run(resume=context.resume)
+
+
+def _validation(
+    task: Task, validation: LabeledTexts | None, weights: NDArray[np.float32] | None
+) -> Validate | None:
+    """Validation logits → loss and metrics."""
+    if validation is None:
+        return None
+    targets = torch.from_numpy(validation.targets)
+    weights_C = None if weights is None else torch.from_numpy(weights)
+
+    def validate(logits: NDArray[np.float32]) -> dict[str, float | None]:
+        loss = summed_loss(task.kind, torch.from_numpy(logits), targets, weights_C) / len(targets)
+        metrics = compute_metrics(
+            task,
+            targets=targets_in_unit(task, validation.targets),
+            scores=scores_from_logits(task, logits),
+        )
+        return {"loss": float(loss), **metrics.values}
+
+    return validate
+
+
+def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
+    """The frozen encoder's vectors of all rows, from the work folder where an earlier try left them."""
+    encoded = [rows.train_encoded] + ([rows.validation_encoded] if rows.validation_encoded else [])
+    total = sum(len(part) for part in encoded)
+    path = context.work / _VECTORS if context.work else None
+    if context.resume and path is not None and path.exists():
+        vectors = np.load(path, allow_pickle=False)
+    else:
+        vectors = _compute_vectors(context, encoded, total)
+        if path is not None:
+            with replace_when_done(path) as unfinished, unfinished.open("wb") as file:
+                np.save(file, vectors, allow_pickle=False)
+    both = torch.from_numpy(vectors).to(context.device)
+    num_train = len(rows.train_encoded)
+    return both[:num_train], both[num_train:] if len(encoded) > 1 else None
+
+
+def _compute_vectors(context: _Context, encoded: list[Encoded], total: int) -> NDArray[np.float32]:
+    module = context.model.module
+    module.eval()
+    done = 0
+
+    def count(num_texts: int, num_tokens: int) -> None:
+        nonlocal done
+        done += num_texts
+        context.on_event(VectorsDone(done=done, total=total))
+
+    with context.autocast():
+        return np.concatenate(
+            [run_packed(module.pooled, part, device=context.device, on_batch=count) for part in encoded]
+        )

@@ -1,0 +1,131 @@
+"""The tables of a run → labelled texts for training and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bertblocks.blocks import Task
+from bertblocks.data import (
+    Example,
+    RowReport,
+    encode_targets,
+    infer_task,
+    open_table,
+    read_examples,
+    train_validation_split,
+)
+from bertblocks.errors import ConfigError
+from bertblocks.training.rows import LabeledTexts
+from bertblocks.training.table_run import TableRun
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TableRows:
+    """What a run learns from, and what it is judged by.
+
+    Attributes:
+        task: As the target column shows it, or as the run was told.
+        train: Rows to learn from.
+        validation: Rows held out.
+        train_report: Rows read and left out of the training table.
+        validation_report: The same of the validation table; of the training table where there is no other.
+    """
+
+    task: Task
+    train: LabeledTexts
+    validation: LabeledTexts
+    train_report: RowReport
+    validation_report: RowReport
+
+
+def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
+    """Read and encode the rows of a run.
+
+    Args:
+        run: Names the tables and their columns.
+        say: Told, in sentences, what is found.
+
+    Raises:
+        DataError: If a table or its rows cannot be used.
+        ConfigError: If validation is neither a table nor a share.
+    """
+    examples, report = _read(run, run.table, say)
+    raw = [example.target for example in examples]
+    numbers = [example.row for example in examples]
+    task = infer_task(
+        raw, column=run.target, kind=run.task, label_separator=run.label_separator, rows=numbers
+    )
+    say(_describe(task, run, len(examples)))
+    train = _labeled(examples, task, run)
+    share = _as_share(run.validation)
+    if share is None:
+        others, other_report = _read(run, str(run.validation), say)
+        validation = _labeled(others, task, run)
+    else:
+        other_report = report
+        kept, held_out = train_validation_split(train.targets, task, fraction=share, seed=run.training.seed)
+        train, validation = train.take(kept), train.take(held_out)
+        say(f"{len(validation):,} of the rows are held out to choose the best epoch and to evaluate.")
+    return TableRows(
+        task=task,
+        train=train,
+        validation=validation,
+        train_report=report,
+        validation_report=other_report,
+    )
+
+
+def _read(run: TableRun, path: str, say: Callable[[str], None]) -> tuple[list[Example], RowReport]:
+    report = RowReport()
+    examples = read_examples(
+        open_table(path, encoding=run.encoding, sheet=run.sheet),
+        text=run.text,
+        pair=run.text_pair,
+        target=run.target,
+        group=run.group_by,
+        on_bad_row="skip" if run.skip_bad_rows else "error",
+        report=report,
+    )
+    rows = list(examples)
+    if summary := report.summary():
+        say(f"{path}: {summary}")
+    return rows, report
+
+
+def _labeled(examples: Sequence[Example], task: Task, run: TableRun) -> LabeledTexts:
+    return LabeledTexts(
+        texts=[example.text for example in examples],
+        pairs=[example.pair or "" for example in examples] if run.text_pair else None,
+        groups=[example.group or "" for example in examples] if run.group_by else None,
+        targets=encode_targets(
+            (example.target for example in examples),
+            task,
+            column=run.target,
+            rows=[example.row for example in examples],
+            label_separator=run.label_separator,
+        ),
+    )
+
+
+def _as_share(validation: str | float) -> float | None:
+    """The share to hold out, or None where validation names a table."""
+    try:
+        share = float(validation)
+    except ValueError:
+        return None
+    if not 0 < share < 1:
+        raise ConfigError(f"validation is {validation}, but must be a table or a share between 0 and 1.")
+    return share
+
+
+def _describe(task: Task, run: TableRun, num_rows: int) -> str:
+    found = {
+        "classification": f"one of {len(task.labels)} classes",
+        "binary": "yes or no",
+        "multilabel": f"any of {len(task.labels)} labels",
+        "regression": f"a number (mean {task.target_mean:.4g}, deviation {task.target_scale:.4g})",
+    }[task.kind]
+    labels = ", ".join(task.labels[:10]) + (", ..." if len(task.labels) > 10 else "")
+    listed = f": {labels}" if labels else ""
+    return f"{num_rows:,} rows; the target {run.target!r} is {found}{listed} (--task overrides {task.kind})."

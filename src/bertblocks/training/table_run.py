@@ -1,0 +1,85 @@
+"""Everything that a run from a table can be told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from bertblocks.blocks import PoolingName, TaskKind
+from bertblocks.errors import ConfigError
+from bertblocks.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRun:
+    """A run's settings; run.json holds them, and `bertblocks train --config run.json` replays them.
+
+    Attributes:
+        table: Training rows.
+        text: Column of texts.
+        text_pair: Column of second texts, for pairs.
+        target: Column to predict.
+        output: Folder of the model; it appears when the run is done.
+        encoder: A named encoder, `org/name` on the hub, or a folder.
+        task: Overrides what the target column shows.
+        label_separator: Splits a text target into several labels.
+        validation: Another table, or the share of the rows that is held out.
+        pooling: How token vectors become one vector; None is the encoder's own way.
+        sequence_length: Most tokens of a text; None is the encoder's limit.
+        freeze_encoder: Train the head alone, on vectors that are computed once.
+        group_by: Column for metrics by group.
+        encoding: Of text files.
+        sheet: Of Excel files.
+        skip_bad_rows: Leave rows out that cannot be used, and count them.
+        baseline: Whether the cheap baseline is fitted beside.
+        tensorboard: Whether to write TensorBoard events.
+        training: How the weights are fitted.
+    """
+
+    table: str
+    text: str
+    target: str
+    output: str
+    text_pair: str | None = None
+    encoder: str = "mini"
+    task: TaskKind | None = None
+    label_separator: str | None = None
+    validation: str | float = 0.1
+    pooling: PoolingName | None = None
+    sequence_length: int | None = None
+    freeze_encoder: bool = False
+    group_by: str | None = None
+    encoding: str = "utf-8"
+    sheet: str | None = None
+    skip_bad_rows: bool = False
+    baseline: bool = True
+    tensorboard: bool = False
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+
+    @property
+    def work(self) -> Path:
+        """Where checkpoints and logs lie until the run is done."""
+        output = Path(self.output)
+        return output.with_name(output.name + ".unfinished")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON types that from_json reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TableRun:
+        """Read what to_json wrote.
+
+        Raises:
+            ConfigError: If a key is unknown or a required one is missing.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown, missing = (
+            sorted(set(data) - known),
+            sorted({"table", "text", "target", "output"} - set(data)),
+        )
+        if unknown or missing:
+            raise ConfigError(f"These are not a run's settings: unknown {unknown}, missing {missing}.")
+        training = TrainingSettings.from_json(data.get("training", {}))
+        return cls(**{**data, "training": training})
