@@ -1,0 +1,5 @@
+"""The command line: parse, call, print."""
+
+from bertblocks.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,75 @@
+"""The commands joined, and what becomes of errors: one clear message, no traceback, exit status 2 or 1."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import Annotated, TextIO
+
+import typer
+
+from bertblocks._version import __version__
+from bertblocks.cli.console import complain
+from bertblocks.cli.embed import embed
+from bertblocks.cli.evaluate import evaluate
+from bertblocks.cli.info import info
+from bertblocks.cli.predict import predict
+from bertblocks.cli.quickstart import quickstart
+from bertblocks.cli.train import train
+from bertblocks.errors import BertBlocksError
+
+app = typer.Typer(
+    name="bertblocks",
+    help="Classify and score texts in a hundred languages with BERT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (quickstart, train, evaluate, predict, embed, info):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Classify and score texts in a hundred languages with BERT."""
+
+
+def main() -> None:
+    """Run the command line: exit status 0 on success, 2 for a mistake of the caller's, 1 for one of ours."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except BertBlocksError as error:
+        complain(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        sys.exit(130)
+    except OSError as error:
+        complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
+        sys.exit(1)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """One line for a person, without our source code."""
+    complain(str(message), kind="warning")

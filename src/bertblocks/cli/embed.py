@@ -1,0 +1,70 @@
+"""bertblocks embed: texts → vectors."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertblocks.cli.console import print_json, say
+from bertblocks.cli.options import (
+    AsJson,
+    Device,
+    Encoding,
+    PoolingOption,
+    PrecisionOption,
+    Sheet,
+    SkipBadRows,
+)
+from bertblocks.cli.progress import Bar
+
+
+def embed(
+    encoder: Annotated[
+        str,
+        typer.Argument(
+            help="mini, multilingual-cased, english-uncased, org/name or a folder.", show_default=False
+        ),
+    ],
+    table: Annotated[str, typer.Argument(help="A table with texts.", show_default=False)],
+    text: Annotated[str, typer.Option(help="Column of texts.", show_default=False)],
+    output: Annotated[Path, typer.Option(help=".npy, or a table.", show_default=False)],
+    pooling: PoolingOption = None,
+    sequence_length: Annotated[
+        int | None, typer.Option(help="Most tokens of a text; the encoder's limit by default.")
+    ] = None,
+    precision: PrecisionOption = "auto",
+    device: Device = "auto",
+    encoding: Encoding = "utf-8",
+    sheet: Sheet = None,
+    skip_bad_rows: SkipBadRows = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write one vector a row: as an array (.npy), or as a column beside the table's own."""
+    # Imported where it is needed: --help should not wait for torch.
+    from bertblocks.checkpoints import encoder_defaults, resolve_encoder
+    from bertblocks.data import open_table
+    from bertblocks.inference import embed_table, load_encoder
+
+    defaults = encoder_defaults(resolve_encoder(encoder))
+    loaded = load_encoder(encoder, precision=precision, device=device)
+    pooling = pooling or defaults.pooling
+    with Bar() as bar:
+        report = embed_table(
+            loaded,
+            open_table(table, encoding=encoding, sheet=sheet),
+            output,
+            text=text,
+            pooling=pooling,
+            sequence_length=sequence_length or defaults.sequence_length,
+            on_bad_row="skip" if skip_bad_rows else "error",
+            on_batch=lambda done: bar.show("Encoding rows", done, None),
+        )
+    if as_json:
+        print_json({"output": str(output), "pooling": pooling, **asdict(report)})
+        return
+    print(f"{report.num_rows:,} vectors of {loaded.config.hidden_size} numbers ({pooling}) are in {output}")
+    if report.num_truncated:
+        say(f"{report.num_truncated:,} texts were cut.")

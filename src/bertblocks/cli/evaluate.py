@@ -1,0 +1,75 @@
+"""bertblocks evaluate: a model and a table with the truth → metrics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertblocks.cli.console import print_json, say
+from bertblocks.cli.evaluation_tables import print_evaluation
+from bertblocks.cli.options import (
+    AsJson,
+    Device,
+    Encoding,
+    ModelFolder,
+    PrecisionOption,
+    Sheet,
+    SkipBadRows,
+)
+from bertblocks.cli.progress import Bar
+
+
+def evaluate(
+    model: ModelFolder,
+    table: Annotated[str, typer.Argument(help="A table with texts and the truth.", show_default=False)],
+    text: Annotated[str | None, typer.Option(help="Column of texts; as in training by default.")] = None,
+    text_pair: Annotated[str | None, typer.Option(help="Column of second texts, likewise.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column of the truth, likewise.")] = None,
+    label_separator: Annotated[
+        str | None, typer.Option(help="Splits the target into several labels.")
+    ] = None,
+    group_by: Annotated[str | None, typer.Option(help="Column for metrics by group.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for metrics.json.")] = None,
+    precision: PrecisionOption = "auto",
+    device: Device = "auto",
+    encoding: Encoding = "utf-8",
+    sheet: Sheet = None,
+    skip_bad_rows: SkipBadRows = False,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate a model on a table, as a whole, by class and by group."""
+    # Imported where it is needed: --help should not wait for torch.
+    from bertblocks._files import write_text_atomically
+    from bertblocks.data import RowReport, open_table
+    from bertblocks.evaluation import evaluate_table, stored_baseline
+    from bertblocks.inference import Predictor
+
+    predictor = Predictor.load(model, precision=precision, device=device)
+    report = RowReport()
+    with Bar() as bar:
+        result = evaluate_table(
+            predictor,
+            open_table(table, encoding=encoding, sheet=sheet),
+            text=text,
+            text_pair=text_pair,
+            target=target,
+            label_separator=label_separator,
+            group_by=group_by,
+            on_bad_row="skip" if skip_bad_rows else "error",
+            report=report,
+            baseline=stored_baseline(model),
+            on_batch=lambda done: bar.show("Predicting rows", done, None),
+        )
+    if summary := report.summary():
+        say(f"{table}: {summary}")
+    if output is not None:
+        path = output / "metrics.json"
+        write_text_atomically(path, json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n")
+        say(f"Written: {path}")
+    if as_json:
+        print_json(result.to_json())
+    else:
+        print_evaluation(result, title=f"{model} on {table}")

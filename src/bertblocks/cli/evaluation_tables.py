@@ -1,0 +1,30 @@
+"""An evaluation printed for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertblocks.cli.console import print_table, stdout
+
+if TYPE_CHECKING:
+    from bertblocks.evaluation import Evaluation
+
+_MAX_ROWS = 40
+
+
+def print_evaluation(evaluation: Evaluation, *, title: str) -> None:
+    """Print figures beside the baseline's, by class, by group with the worst first, and what was cut."""
+    # Imported where it is needed: --help should not wait for scikit-learn.
+    from bertblocks.evaluation import format_cell, summary_tables, verdict
+
+    stdout.print(title, style="bold", markup=False)
+    for table in summary_tables(evaluation):
+        rows = [
+            [format_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)]
+            for row in table.rows[:_MAX_ROWS]
+        ]
+        print_table(f"\n{table.title}", list(table.columns), rows)
+        if len(table.rows) > _MAX_ROWS:
+            stdout.print(f"... and {len(table.rows) - _MAX_ROWS:,} more; --json prints all")
+    if sentence := verdict(evaluation):
+        stdout.print(f"\n{sentence}", markup=False)

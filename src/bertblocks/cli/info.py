@@ -1,0 +1,118 @@
+"""bertblocks info: what a model or an encoder is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bertblocks.cli.console import print_json, print_table
+from bertblocks.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from bertblocks.text import Tokenizer
+
+
+def info(
+    model: Annotated[
+        str, typer.Argument(help="A model's folder, or an encoder by name or folder.", show_default=False)
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a model or an encoder is: blocks, sizes, labels, vocabulary, what opens it."""
+    # Imported where it is needed: --help should not wait for torch.
+    from bertblocks.checkpoints import is_saved_model, resolve_encoder
+
+    folder = resolve_encoder(model)
+    facts = _model_facts(folder) if is_saved_model(folder) else _encoder_facts(model, folder)
+    if as_json:
+        print_json(facts)
+        return
+    rows = [[name.replace("_", " "), _shown(value)] for name, value in facts.items() if name != "blocks"]
+    print_table(model, ["", ""], rows)
+    if "blocks" in facts:
+        blocks = [[block["name"], _options(block["options"])] for block in facts["blocks"]]
+        print_table("\nBlocks, from the text to the prediction", ["block", "options"], blocks)
+
+
+def _model_facts(folder: Path) -> dict[str, Any]:
+    from bertblocks.assembly import load_model
+    from bertblocks.checkpoints import opens_as_sequence_classification, read_manifest
+
+    manifest = read_manifest(folder)
+    model = load_model(folder)
+    task = model.task
+    sequence = opens_as_sequence_classification(model.graph)
+    return {
+        "kind": "model",
+        "task": task.kind,
+        "labels": list(task.labels),
+        "encoder_began_as": model.origin,
+        **_sizes(model.module.encoder),
+        "vocabulary": _vocabulary(model.tokenizer),
+        "sequence_length": model.tokenizer.sequence_length,
+        "saved_by": f"bertblocks {manifest['bertblocks_version']}, format {manifest['format_version']}",
+        "opens_in_transformers_as": (
+            "AutoModelForSequenceClassification, with equal logits"
+            if sequence
+            else "AutoModel (the encoder; the head is in head.safetensors)"
+        ),
+        "precision_here": _precision_here(),
+        "blocks": model.graph.to_json()["blocks"],
+    }
+
+
+def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
+    from bertblocks.assembly import load_encoder_module
+    from bertblocks.checkpoints import NAMED_ENCODERS, encoder_defaults, read_checkpoint
+    from bertblocks.text import load_tokenizer
+
+    checkpoint = read_checkpoint(folder)
+    tokenizer = load_tokenizer(folder, sequence_length=min(512, checkpoint.config.max_position_embeddings))
+    defaults = encoder_defaults(folder)
+    named = NAMED_ENCODERS.get(name)
+    return {
+        "kind": "encoder",
+        **({"description": named.description, "licence": named.licence} if named else {}),
+        "folder": str(folder),
+        **_sizes(load_encoder_module(checkpoint)),
+        "pooler": "in the weights" if checkpoint.pooler else "none in the weights",
+        "vocabulary": _vocabulary(tokenizer),
+        "sequence_length": defaults.sequence_length,
+        "default_pooling": defaults.pooling,
+        "left_out_of_the_file": list(checkpoint.dropped),
+        "precision_here": _precision_here(),
+    }
+
+
+def _vocabulary(tokenizer: Tokenizer) -> str:
+    return f"{tokenizer.vocabulary_size:,} tokens, {tokenizer.casing or 'casing unknown'}"
+
+
+def _sizes(encoder: Any) -> dict[str, Any]:
+    config = encoder.config
+    return {
+        "shape": (
+            f"{config.num_hidden_layers} layers, {config.hidden_size} wide, "
+            f"{config.num_attention_heads} heads, feed-forward {config.intermediate_size:,}, {config.activation}"
+        ),
+        "encoder_parameters": sum(weight.numel() for weight in encoder.parameters()),
+    }
+
+
+def _precision_here() -> str:
+    from bertblocks.encoder import choose_precision, resolve_device
+
+    device = resolve_device("auto")
+    return f"{choose_precision('auto', device)} on {device.type} (measured)"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "–"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _options(options: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())

@@ -1,0 +1,24 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertblocks.blocks import PoolingName
+from bertblocks.encoder.linear import Precision
+
+ModelFolder = Annotated[Path, typer.Argument(help="Folder of a trained model.", show_default=False)]
+Encoding = Annotated[str, typer.Option(help="Encoding of CSV and JSON Lines files.")]
+Sheet = Annotated[str | None, typer.Option(help="Sheet of an Excel file; the first by default.")]
+SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and count them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="Of the encoder's products; auto measures what is fastest here.")
+]
+PoolingOption = Annotated[
+    PoolingName | None, typer.Option(help="How token vectors become one; the encoder's own way by default.")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]

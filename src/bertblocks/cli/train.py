@@ -1,0 +1,165 @@
+"""bertblocks train: a table → a model's folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from bertblocks.blocks import TaskKind
+from bertblocks.cli.console import print_json, say
+from bertblocks.cli.evaluation_tables import print_evaluation
+from bertblocks.cli.options import (
+    AsJson,
+    Device,
+    Encoding,
+    PoolingOption,
+    PrecisionOption,
+    Sheet,
+    SkipBadRows,
+)
+from bertblocks.cli.progress import Bar, TrainingDisplay
+from bertblocks.errors import ConfigError
+
+_TRAINING_OPTIONS = (
+    "epochs",
+    "batch_tokens",
+    "learning_rate",
+    "class_weight",
+    "metric",
+    "patience",
+    "optimizer",
+    "precision",
+    "device",
+    "seed",
+)
+
+
+def train(
+    context: typer.Context,
+    table: Annotated[
+        str | None, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or Excel.", show_default=False)
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Column of texts.", show_default=False)] = None,
+    text_pair: Annotated[str | None, typer.Option(help="Column of second texts, for pairs.")] = None,
+    target: Annotated[str | None, typer.Option(help="Column to predict.", show_default=False)] = None,
+    output: Annotated[str | None, typer.Option(help="Folder for the model.", show_default=False)] = None,
+    encoder: Annotated[
+        str, typer.Option(help="mini, multilingual-cased, english-uncased, org/name or a folder.")
+    ] = "mini",
+    task: Annotated[TaskKind | None, typer.Option(help="Overrides what the target column shows.")] = None,
+    label_separator: Annotated[
+        str | None, typer.Option(help="Splits the target into several labels, for instance '|'.")
+    ] = None,
+    validation: Annotated[str, typer.Option(help="A table, or the share of rows to hold out.")] = "0.1",
+    group_by: Annotated[str | None, typer.Option(help="Column for metrics by group.")] = None,
+    pooling: PoolingOption = None,
+    sequence_length: Annotated[
+        int | None, typer.Option(help="Most tokens of a text; the encoder's limit by default.")
+    ] = None,
+    freeze_encoder: Annotated[
+        bool, typer.Option("--freeze-encoder", help="Train only the head: seconds instead of minutes.")
+    ] = False,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the rows, at most.")] = None,
+    batch_tokens: Annotated[int, typer.Option(help="Tokens that go through the encoder at once.")] = 2048,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak; by encoder by default.")] = None,
+    class_weight: Annotated[
+        Literal["auto"] | None, typer.Option(help="auto: rare classes count as much as frequent ones.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="What the best epoch is chosen by.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a gain.")] = None,
+    optimizer: Annotated[
+        Literal["adamw", "google-adamw"], typer.Option(help="google-adamw: without bias correction.")
+    ] = "adamw",
+    precision: PrecisionOption = "auto",
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model on one machine.")] = 0,
+    encoding: Encoding = "utf-8",
+    sheet: Sheet = None,
+    skip_bad_rows: SkipBadRows = False,
+    baseline: Annotated[bool, typer.Option(help="Fit the cheap baseline beside.")] = True,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="A run.json to replay; options given here override it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on a table, evaluate it on held-out rows, and save it as a folder."""
+    # Imported where it is needed: --help should not wait for torch.
+    from bertblocks.training import train_table
+
+    run = _run_of(context, config)
+    say_cost = run.encoder == "mini" and not run.freeze_encoder
+    with Bar() as bar:
+        finished = train_table(run, resume=resume, on_event=TrainingDisplay(bar), say=say)
+    if as_json:
+        print_json({"model": str(finished.folder), **finished.evaluation.to_json()})
+    else:
+        print_evaluation(finished.evaluation, title=f"Held-out rows of {run.table}")
+        print(f"\nThe model is in {finished.folder}")
+        if say_cost:
+            say(_cost_of_full_size())
+
+
+def _run_of(context: typer.Context, config: Path | None) -> Any:
+    """The run's settings: those of --config, overridden by what was typed, or all from the command line."""
+    from bertblocks.training import TableRun, TrainingSettings
+
+    values = {
+        name: value for name, value in context.params.items() if name not in ("config", "as_json", "resume")
+    }
+    values["validation"] = _share_or_table(values["validation"])
+    training = {name: values.pop(name) for name in _TRAINING_OPTIONS}
+    if config is None:
+        required = ("table", "text", "target", "output")
+        if missing := [name for name in required if values[name] is None]:
+            raise typer.BadParameter(
+                f"Missing {', '.join(_as_option(name) for name in missing)}. For instance: bertblocks train "
+                "reviews.csv --text review --target rating --output model"
+            )
+        return TableRun(**values, training=TrainingSettings(**training))
+    run = TableRun.from_json(_read_settings(config))
+    typed = {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    }
+    run = replace(run, **{name: value for name, value in values.items() if name in typed})
+    changed = {name: value for name, value in training.items() if name in typed}
+    return replace(run, training=replace(run.training, **changed))
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--config {path} cannot be read: {error}.") from error
+    settings = record.get("settings") if isinstance(record, dict) else None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"--config {path} is not a run.json: it has no 'settings'.")
+    return settings
+
+
+def _share_or_table(value: str) -> str | float:
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def _as_option(name: str) -> str:
+    return "TABLE" if name == "table" else f"--{name.replace('_', '-')}"
+
+
+def _cost_of_full_size() -> str:
+    from bertblocks.checkpoints import NAMED_ENCODERS
+
+    full = NAMED_ENCODERS["multilingual-cased"]
+    return (
+        f"This was mini, which ships inside the package. --encoder {full.name} is larger: it fetches "
+        f"{full.size_bytes / 1e6:.0f} MB once, and a token costs it 4 times as many operations."
+    )

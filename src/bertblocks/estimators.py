@@ -1,0 +1,265 @@
+"""Training and inference behind scikit-learn's conventions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import Tags
+
+from bertblocks.assembly import AssembledModel, load_model
+from bertblocks.blocks import PoolingName, Task, TaskKind, text_model
+from bertblocks.checkpoints import encoder_defaults, resolve_encoder
+from bertblocks.data import column_values, encode_targets, infer_task, text_columns, train_validation_split
+from bertblocks.encoder import Precision
+from bertblocks.errors import CheckpointError, DataError
+from bertblocks.inference import Predictions, Predictor
+from bertblocks.training import LabeledTexts, TrainingSettings, train_model
+
+Estimator = TypeVar("Estimator", bound="_TextEstimator")
+
+# Below this a held-out part says nothing, and every row is needed to learn from.
+_FEWEST_ROWS_TO_SPLIT = 20
+
+
+class _TextEstimator(BaseEstimator):  # type: ignore[misc]
+    """What classifier and regressor have in common; parameters as in TextClassifier."""
+
+    def __init__(
+        self,
+        encoder: str | os.PathLike[str] = "mini",
+        *,
+        pooling: PoolingName | None = None,
+        sequence_length: int | None = None,
+        freeze_encoder: bool = False,
+        epochs: int | None = None,
+        batch_tokens: int = 2048,
+        learning_rate: float | None = None,
+        class_weight: Literal["auto"] | None = None,
+        validation_fraction: float = 0.1,
+        metric: str | None = None,
+        patience: int | None = None,
+        precision: Precision = "auto",
+        device: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        self.encoder = encoder
+        self.pooling = pooling
+        self.sequence_length = sequence_length
+        self.freeze_encoder = freeze_encoder
+        self.epochs = epochs
+        self.batch_tokens = batch_tokens
+        self.learning_rate = learning_rate
+        self.class_weight = class_weight
+        self.validation_fraction = validation_fraction
+        self.metric = metric
+        self.patience = patience
+        self.precision = precision
+        self.device = device
+        self.seed = seed
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model's folder; `bertblocks.load` and the command line read it.
+
+        Raises:
+            NotFittedError: If fit has not been called.
+            CheckpointError: If the folder holds something that is not a model.
+        """
+        self._model.save(folder)
+
+    def predict_details(self, texts: Any) -> Predictions:
+        """Predict with everything that is known: probabilities, token counts, what was cut.
+
+        Args:
+            texts: A column of texts, or of pairs (a, b).
+        """
+        first, second = text_columns(texts)
+        return self._predictor().predict(first, second)
+
+    @property
+    def _model(self) -> AssembledModel:
+        if not hasattr(self, "model_"):
+            raise NotFittedError(f"This {type(self).__name__} is not fitted: call fit(texts, targets).")
+        model: AssembledModel = self.model_
+        return model
+
+    def _predictor(self) -> Predictor:
+        if not hasattr(self, "_cached_predictor"):
+            self._cached_predictor = Predictor(self._model, precision=self.precision, device=self.device)
+        return self._cached_predictor
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_cached_predictor"}
+
+    def _fit(self, texts: Any, targets: Any, kind: TaskKind | None) -> Task:
+        first, second = text_columns(texts)
+        values = column_values(targets, "targets")
+        if len(first) != len(values):
+            raise DataError(f"There are {len(first)} texts, but {len(values)} targets; give one a text.")
+        task = infer_task(values, column="targets", kind=kind)
+        rows = LabeledTexts(texts=first, pairs=second, targets=encode_targets(values, task, column="targets"))
+        train, validation = self._split(rows, task)
+        defaults = encoder_defaults(resolve_encoder(self.encoder))
+        graph = text_model(
+            task=task,
+            encoder=os.fspath(self.encoder),
+            text_pair=None if second is None else "text_pair",
+            pooling=self.pooling or defaults.pooling,
+            sequence_length=self.sequence_length or defaults.sequence_length,
+            trainable=not self.freeze_encoder,
+        )
+        self.__dict__.pop("_cached_predictor", None)
+        self.model_ = train_model(graph, task, train, validation, self._settings()).model
+        return task
+
+    def _split(self, rows: LabeledTexts, task: Task) -> tuple[LabeledTexts, LabeledTexts | None]:
+        if not self.validation_fraction or len(rows) < _FEWEST_ROWS_TO_SPLIT:
+            return rows, None
+        kept, held_out = train_validation_split(
+            rows.targets, task, fraction=self.validation_fraction, seed=self.seed
+        )
+        return rows.take(kept), rows.take(held_out)
+
+    def _settings(self) -> TrainingSettings:
+        return TrainingSettings(
+            epochs=self.epochs,
+            batch_tokens=self.batch_tokens,
+            learning_rate=self.learning_rate,
+            class_weight=self.class_weight,
+            metric=self.metric,
+            patience=self.patience,
+            precision=self.precision,
+            device=self.device,
+            seed=self.seed,
+        )
+
+
+class TextClassifier(ClassifierMixin, _TextEstimator):  # type: ignore[misc]
+    """Classifies texts with BERT.
+
+    Args:
+        encoder: "mini", "multilingual-cased", "english-uncased", `org/name` on the hub, or a folder.
+        pooling: "cls", "average" or "max"; None is the encoder's own way.
+        sequence_length: Most tokens of a text, 3 to 512; None is the encoder's limit.
+        freeze_encoder: Train the head alone, on vectors that are computed once: seconds instead of minutes.
+        epochs: Passes over the rows, at most; None is the default for the mode (docs/training.md).
+        batch_tokens: Most tokens that go through the encoder at once.
+        learning_rate: Peak of the schedule; None is the default for the encoder.
+        class_weight: "auto" weighs classes inversely to their frequency.
+        validation_fraction: Share of the rows held out to choose the best epoch; 0 trains on all.
+        metric: What the best epoch is chosen by; None is the accuracy (micro F1 for several labels).
+        patience: Stop after so many epochs without a gain.
+        precision: "float32", "bfloat16", or "auto" for the fastest on this machine.
+        device: "cpu", "cuda", or "auto".
+        seed: Of new weights, dropout, the split and the order of rows.
+
+    Attributes:
+        classes_: The labels, as they were given to fit; texts after `bertblocks.load`.
+        model_: Graph, task, tokenizer and weights.
+    """
+
+    def fit(self, X: Any, y: Any) -> TextClassifier:
+        """Train on texts and their labels.
+
+        Args:
+            X: A column of texts, or of pairs (a, b): a list, a numpy array, a pandas Series, an arrow array.
+            y: A label a text, or a list of labels a text for multi-label.
+
+        Raises:
+            DataError: If texts or labels cannot be used.
+        """
+        labels = column_values(y, "targets")
+        several = any(isinstance(label, list | tuple) for label in labels)
+        task = self._fit(X, labels, "multilabel" if several else "classification")
+        self.classes_ = _original_labels(labels, task)
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The label of each text, shape (texts,); for multi-label an array of tuples."""
+        found = self.predict_details(X)
+        if self._model.task.kind == "multilabel":
+            answers = np.empty(len(found), dtype=object)
+            answers[:] = found.answers
+            return answers
+        chosen: NDArray[Any] = self.classes_[found.scores.argmax(axis=1)]
+        return chosen
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:
+        """The probability of each label, in the order of classes_, float32, shape (texts, labels)."""
+        return self.predict_details(X).scores
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy; for multi-label the share of texts whose labels are all right."""
+        if self._model.task.kind != "multilabel":
+            return float(super().score(X, y, sample_weight))
+        pairs = zip(self.predict(X), column_values(y, "targets"), strict=True)
+        right = [set(found) == {str(label) for label in true} for found, true in pairs]
+        return float(np.average(right, weights=sample_weight))
+
+
+class TextRegressor(RegressorMixin, _TextEstimator):  # type: ignore[misc]
+    """Predicts a number for each text with BERT; parameters as TextClassifier's, but the metric is Pearson's r.
+
+    Attributes:
+        model_: Graph, task, tokenizer and weights.
+    """
+
+    def fit(self, X: Any, y: Any) -> TextRegressor:
+        """Train on texts and their numbers.
+
+        Args:
+            X: A column of texts, or of pairs (a, b).
+            y: A finite number a text.
+
+        Raises:
+            DataError: If texts or numbers cannot be used.
+        """
+        self._fit(X, y, "regression")
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float32]:
+        """The number of each text, float32, shape (texts,)."""
+        return self.predict_details(X).scores
+
+
+def load(folder: str | os.PathLike[str]) -> TextClassifier | TextRegressor:
+    """Load a model that save() or `bertblocks train` wrote.
+
+    Raises:
+        CheckpointError: If the folder is not a finished model, or its files have been changed.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise CheckpointError(
+            f"{path} does not exist or is not a folder; a model is a folder that save() wrote."
+        )
+    model = load_model(path)
+    kind = TextRegressor if model.task.kind == "regression" else TextClassifier
+    estimator = kind(encoder=model.origin, freeze_encoder=not model.graph.encoder.trainable)
+    estimator.model_ = model
+    if isinstance(estimator, TextClassifier):
+        estimator.classes_ = np.array(model.task.labels)
+    return estimator
+
+
+def _original_labels(values: Sequence[Any], task: Task) -> NDArray[Any]:
+    """The labels as the caller gave them, in the task's order, so that predictions compare equal to them."""
+    if task.kind == "multilabel":
+        return np.array(task.labels)
+    distinct = list(dict.fromkeys(values))
+    indices = encode_targets(distinct, task, column="targets")
+    original = dict(zip(indices.tolist(), distinct, strict=False))
+    return np.array([original[index] for index in range(len(task.labels))])
