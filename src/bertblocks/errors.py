@@ -8,8 +8,8 @@
     ├── ShapeError        (ValueError)    tensors that do not fit together
     └── MissingPackageError (ImportError) an optional dependency that is not installed
 
-A message says what was wrong, what was found, what was expected and how to mend it. The command line prints it
-as it is and exits with status 2.
+A message says what was wrong, what was found, what was expected and how to mend it. The command line prints
+it as it is and exits with status 2.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class GraphError(BertBlocksError, ValueError):
 
 
 class CheckpointError(BertBlocksError, ValueError):
-    """A folder or file of weights, vocabulary or configuration that cannot be read, or is not what it says."""
+    """Weights, a vocabulary or a configuration that cannot be read, or are not what they say."""
 
 
 class DataError(BertBlocksError, ValueError):

@@ -211,7 +211,7 @@ class TextClassifier(ClassifierMixin, _TextEstimator):  # type: ignore[misc]
 
 
 class TextRegressor(RegressorMixin, _TextEstimator):  # type: ignore[misc]
-    """Predicts a number for each text with BERT; parameters as TextClassifier's, but the metric is Pearson's r.
+    """Predicts a number for each text with BERT; parameters as TextClassifier's, the metric is Pearson's r.
 
     Attributes:
         model_: Graph, task, tokenizer and weights.

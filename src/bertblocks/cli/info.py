@@ -94,8 +94,8 @@ def _sizes(encoder: Any) -> dict[str, Any]:
     config = encoder.config
     return {
         "shape": (
-            f"{config.num_hidden_layers} layers, {config.hidden_size} wide, "
-            f"{config.num_attention_heads} heads, feed-forward {config.intermediate_size:,}, {config.activation}"
+            f"{config.num_hidden_layers} layers, {config.hidden_size} wide, {config.num_attention_heads} heads, "
+            f"feed-forward {config.intermediate_size:,}, {config.activation}"
         ),
         "encoder_parameters": sum(weight.numel() for weight in encoder.parameters()),
     }

@@ -49,7 +49,7 @@ def quickstart(
     if model.exists():
         raise ConfigError(f"{model} is there already; remove it, or choose another --output.")
     say(
-        "Which group of emoji is the thing that a text names? Unicode's names of emoji in 12 languages teach it.\n"
+        "Which group of emoji is the thing that a text names? Names in 12 languages, from Unicode, teach it.\n"
         "The table and the encoder, mini, ship inside the package.\n"
     )
     run = TableRun(

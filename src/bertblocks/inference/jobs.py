@@ -176,7 +176,7 @@ def _batches(
         if problems and on_bad_row == "error":
             shown = "; ".join(str(problem) for problem in problems[:_SHOWN])
             raise DataError(
-                f"{table.path}, {shown}. Mend the table, or leave these rows without results: --skip-bad-rows."
+                f"{table.path}, {shown}. Mend the table, or leave their results empty with --skip-bad-rows."
             )
         counts.num_dropped += len(batch.problems)
         if batch.rows:

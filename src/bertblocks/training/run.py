@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -169,9 +170,21 @@ def _fit_head(context: _Context, rows: _Rows) -> Outcome:
         None if validation_ND is None else standardizer.transform(validation_ND),
         seed=context.settings.seed,
     )
-    outcome = _fit(context, rows, source, head)
+    with _one_thread():
+        outcome = _fit(context, rows, source, head)
     standardizer.move_out_of(head)
     return outcome
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Steps on vectors are too small to share: on busy cores, threads that wait for each other cost more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module) -> Outcome:
