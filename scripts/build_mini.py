@@ -215,9 +215,24 @@ def tokenizer_config_json(max_length: int) -> dict[str, Any]:
     }
 
 
+def pooling_json(hidden_size: int) -> dict[str, Any]:
+    """How the encoder is best used, in the form of sentence-transformers: the average, as E5 was trained.
+
+    Measured on SIB-200 topics in 12 training languages and 10 others, it is also better than the first token
+    and the maximum, frozen and fine-tuned; E5's "query: " before the text helps neither (docs/training.md).
+    """
+    return {
+        "word_embedding_dimension": hidden_size,
+        "pooling_mode_cls_token": False,
+        "pooling_mode_mean_tokens": True,
+        "pooling_mode_max_tokens": False,
+    }
+
+
 def build(source: Source, kept: list[int], folder: Path) -> None:
-    """Write config.json, model.safetensors, tokenizer.json and tokenizer_config.json."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the weights, the tokenizer and how they are used, as a Hugging Face folder."""
+    (folder / "1_Pooling").mkdir(parents=True, exist_ok=True)
+    _write_json(folder / "1_Pooling" / "config.json", pooling_json(source.sizes.hidden), indent=2)
     write_tensors(folder / "model.safetensors", tensors(source, kept), metadata=Q4_METADATA)
     _write_json(folder / "config.json", config_json(source, len(kept)), indent=2)
     _write_json(folder / "tokenizer.json", tokenizer_json(source, kept), indent=None)

@@ -15,6 +15,7 @@ from bertblocks.checkpoints.storage import read_shapes, read_tensors
 from bertblocks.mini import folder
 
 FILES = {
+    "1_Pooling/config.json",
     "LICENSE.txt",
     "__init__.py",
     "config.json",
@@ -80,9 +81,9 @@ def expected_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def test_the_folder_holds_what_it_should_and_is_small() -> None:
-    found = [path for path in folder().iterdir() if path.is_file()]
+    found = [path for path in folder().rglob("*") if path.is_file()]
 
-    assert {path.name for path in found} >= FILES
+    assert {path.relative_to(folder()).as_posix() for path in found} >= FILES
     assert sum(path.stat().st_size for path in found) < 55_000_000
 
 

@@ -50,7 +50,7 @@ class NamedEncoder:
         revision: The commit that it is pinned to; None for what ships inside.
         licence: SPDX identifier of the weights' licence.
         size_bytes: What is fetched once, nearly all of it weights; 0 for what ships inside.
-        num_parameters: Parameters with the pooler; None where the package decides.
+        num_parameters: Parameters, with the pooler where the weights have one.
         description: One line for people.
     """
 
@@ -59,7 +59,7 @@ class NamedEncoder:
     revision: str | None
     licence: str
     size_bytes: int
-    num_parameters: int | None
+    num_parameters: int
     description: str
 
 
@@ -90,8 +90,8 @@ NAMED_ENCODERS: Mapping[str, NamedEncoder] = {
             revision=None,
             licence="MIT",
             size_bytes=0,
-            num_parameters=None,
-            description="Small multilingual encoder inside the package: about 100 languages, offline",
+            num_parameters=82_931_712,
+            description="multilingual-e5-small in 4 bits, inside the package: about 100 languages, offline",
         ),
     )
 }
