@@ -2,9 +2,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
+
+from tiny import Kind, tiny_encoder_folder
+
+# The models of tests are tiny: on a busy machine two threads would wait for each other at every operation.
+torch.set_num_threads(1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -27,3 +35,14 @@ def minilm() -> Path:
     folder = next(Path(spec.origin).parent.rglob("config.json")).parent
     assert (folder / "model.safetensors").is_file()
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], Path]:
+    """Gives the folder of a tiny encoder by the kind of its tokenizer; read it, never change it."""
+
+    @cache
+    def folder_of(kind: Kind = "cased") -> Path:
+        return tiny_encoder_folder(tmp_path_factory.mktemp("encoders") / f"tiny-{kind}", kind)
+
+    return folder_of

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
+
 from bertblocks.checkpoints import Checkpoint, read_checkpoint
 from bertblocks.encoder import BertEncoder, PackedTokens
-from numpy.typing import NDArray
 
 TINY = {
     "vocab_size": 97,
@@ -63,9 +64,7 @@ def assert_encoder_equals_reference(
     """Compare every hidden state of a packed batch, pairs included, with transformers one at a time."""
     num_first = [max(1, len(ids) - len(ids) // 3) for ids in sequences]
     packed = PackedTokens.pack(sequences, num_first)
-    expected = [
-        reference_states(model, ids, first) for ids, first in zip(sequences, num_first, strict=True)
-    ]
+    expected = [reference_states(model, ids, first) for ids, first in zip(sequences, num_first, strict=True)]
     torch.testing.assert_close(encoder(packed, "sequence"), torch.cat(expected), atol=1e-5, rtol=0)
     first_tokens = torch.stack([states[0] for states in expected])
     torch.testing.assert_close(encoder(packed, "cls"), first_tokens, atol=1e-5, rtol=0)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 import transformers
-from bertblocks.checkpoints import read_checkpoint
-from bertblocks.encoder import BertEncoder, EncoderConfig, PackedTokens
-from bertblocks.errors import ShapeError
 from parity import (
     assert_encoder_equals_reference,
     encoder_of,
@@ -15,6 +12,10 @@ from parity import (
     random_bert,
     random_ids,
 )
+
+from bertblocks.checkpoints import read_checkpoint
+from bertblocks.encoder import BertEncoder, EncoderConfig, PackedTokens
+from bertblocks.errors import ShapeError
 
 LENGTHS = [7, 3, 3, 12, 64, 1, 12, 12, 5]
 
@@ -82,7 +83,7 @@ def test_gradients_equal_transformers(tmp_path):
 
 def test_too_long_a_sequence_is_refused(tmp_path):
     encoder = our_encoder(random_bert(), tmp_path)
-    with pytest.raises(ShapeError, match="65 tokens.*64"):
+    with pytest.raises(ShapeError, match=r"65 tokens.*64"):
         encoder(PackedTokens.pack(random_ids(97, [65])))
 
 

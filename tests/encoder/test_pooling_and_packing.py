@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from bertblocks.encoder import PackedTokens, pool
 from bertblocks.encoder.attention import _attend_padded, _pad, _padded_slots, attend, attend_first
 from bertblocks.errors import ShapeError
@@ -53,5 +54,5 @@ def test_nothing_to_pack_is_refused(sequences):
 
 
 def test_pooling_of_other_tokens_is_refused():
-    with pytest.raises(ShapeError, match="3 token vectors.*2 packed"):
+    with pytest.raises(ShapeError, match=r"3 token vectors.*2 packed"):
         pool(torch.zeros(3, 4), packed_of(2), "average")

@@ -25,7 +25,7 @@ from bertblocks.checkpoints import (
 )
 from bertblocks.encoder import EncoderConfig
 from bertblocks.errors import CheckpointError, GraphError
-from bertblocks.text import Encoded, Tokenizer, load_tokenizer
+from bertblocks.text import TOKENIZER_NAMES, Encoded, Tokenizer, load_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,7 +78,8 @@ class AssembledModel:
                 casing=self.tokenizer.casing,
                 origin=self.origin,
             )
-            write_saved_model(unfinished, saved, version=__version__)
+            pad_token_id = self.tokenizer.special_tokens.get("pad")
+            write_saved_model(unfinished, saved, version=__version__, pad_token_id=pad_token_id)
             for path in extra_files:
                 copy = shutil.copytree if path.is_dir() else shutil.copy2
                 copy(path, unfinished / path.name)
@@ -126,6 +127,7 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
             config=saved.config, encoder=dict(saved.encoder), pooler=None, head={}, dropped=(), folder=path
         )
     )
+    encoder.requires_grad_(saved.graph.encoder.trainable)
     head = build_head(saved.graph.head, saved.config.hidden_size)
     _load_head(head, saved, path)
     module = TextModel(encoder, graph_pooling(saved.graph), head).eval()
@@ -156,9 +158,12 @@ def check_fit(tokenizer: Tokenizer, config: EncoderConfig) -> None:
 
 
 def _tokenizer_source(vocabulary: str) -> str | Path:
-    """Shipped vocabularies by name, everything else as the folder of its encoder."""
-    shipped = {"multilingual-cased", "english-uncased", "mini"}
-    return vocabulary if vocabulary in shipped else resolve_encoder(vocabulary)
+    """Shipped vocabularies by name, so that no weights are fetched for them; else the encoder's folder.
+
+    A folder wins over a name, as in resolve_encoder: tokenizer and weights must come from the same place.
+    """
+    is_shipped = vocabulary in TOKENIZER_NAMES and not Path(vocabulary).is_dir()
+    return vocabulary if is_shipped else resolve_encoder(vocabulary)
 
 
 def _load_head(head: torch.nn.Sequential, saved: SavedModel, folder: Path) -> None:

@@ -46,8 +46,9 @@ def build(graph: Graph) -> TextModel:
         encoder, pooler = load_encoder_module(checkpoint), checkpoint.pooler
     encoder.requires_grad_(block.trainable)
     head = build_head(graph.head, encoder.config.hidden_size)
-    if pooler is not None and isinstance(head[0], DenseLayer) and isinstance(graph.head[0], BertPooler):
-        head[0].load_state_dict(pooler)
+    index = next(i for i, block in enumerate(graph.head) if not isinstance(block, Dropout))
+    if pooler is not None and isinstance(graph.head[index], BertPooler):
+        head[index].load_state_dict(pooler)
     return TextModel(encoder, graph_pooling(graph), head)
 
 
@@ -62,14 +63,15 @@ def load_encoder_module(checkpoint: Checkpoint) -> BertEncoder:
 def build_head(blocks: Sequence[Block], width: int) -> nn.Sequential:
     """Freshly drawn dense layers for a pooled vector of the given width; one module a block."""
     head = nn.Sequential()
-    for block in blocks:
+    for index, block in enumerate(blocks):
         if isinstance(block, Dropout):
             head.append(nn.Dropout(block.rate))
         elif isinstance(block, BertPooler):
             head.append(DenseLayer(width, width, "tanh"))
         elif isinstance(block, Dense):
             # The last activation belongs to the prediction: its layer gives logits.
-            activation = "linear" if block is blocks[-1] else cast(DenseActivation, block.activation)
+            is_last = index == len(blocks) - 1
+            activation = "linear" if is_last else cast(DenseActivation, block.activation)
             head.append(DenseLayer(width, block.units, activation))
             width = block.units
         else:

@@ -29,6 +29,9 @@ class Port(Enum):
 Activation = Literal["linear", "relu", "tanh", "gelu", "sigmoid", "softmax"]
 Output = Literal["cls", "sequence"]
 
+NAMED_WEIGHTS = ("multilingual-cased", "english-uncased", "mini")
+"""Names that are both weights and the vocabulary that they were trained on."""
+
 MIN_SEQUENCE_LENGTH = 3
 MAX_SEQUENCE_LENGTH = 512
 

@@ -99,18 +99,25 @@ class Graph:
         """Read what to_json wrote.
 
         Raises:
-            GraphError: If a block or an option is unknown, or the blocks cannot be joined.
+            GraphError: If a key, a block or an option is unknown, or the blocks cannot be joined.
         """
         try:
             entries = list(data["blocks"])
             blocks = [_block_from_json(entry) for entry in entries]
-        except (KeyError, TypeError) as error:
+        except GraphError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise GraphError(f"This is not the JSON form of a graph: {error!r}.") from error
         graph = cls(blocks)
-        expected = [entry["inputs"] for entry in graph.to_json()["blocks"]]
-        found = [entry.get("inputs") for entry in entries]
-        if found != expected:
-            raise GraphError(f"Only chains can be read: inputs are {found}, expected {expected}.")
+        # An option that is missing takes its default; all else is as to_json writes it.
+        for found, expected in zip(entries, graph.to_json()["blocks"], strict=True):
+            if {**found, "options": None} != {**expected, "options": None}:
+                raise GraphError(
+                    f"Only chains can be read: {expected['name']} should have the inputs "
+                    f"{expected['inputs']} and the keys {sorted(expected)}, found {dict(found)}."
+                )
+        if unknown := sorted(set(data) - {"blocks"}):
+            raise GraphError(f"The JSON form of a graph has the one key 'blocks', found also {unknown}.")
         return graph
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from bertblocks.blocks.blocks import (
     BertPooler,
@@ -22,6 +22,7 @@ from bertblocks.blocks.blocks import (
 )
 from bertblocks.blocks.graph import Graph
 from bertblocks.blocks.task import Task
+from bertblocks.errors import ConfigError
 
 PoolingName = Literal["cls", "average", "max"]
 
@@ -53,7 +54,13 @@ def text_model(
         sequence_length: Most tokens of a text.
         dropout: Rate before the last dense layer, while training.
         trainable: False freezes the encoder.
+
+    Raises:
+        GraphError: If an option is out of range, or target is one of the text columns.
+        ConfigError: If the pooling is unknown.
     """
+    if pooling not in get_args(PoolingName):
+        raise ConfigError(f"pooling is {pooling!r}, but must be one of {', '.join(get_args(PoolingName))}.")
     columns = [text] if text_pair is None else [text, text_pair]
     return Graph(
         [

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+from bertblocks.blocks.field_types import type_problems
 from bertblocks.errors import ConfigError
 
 TaskKind = Literal["classification", "binary", "multilabel", "regression"]
@@ -44,9 +45,8 @@ class Task:
             raise ConfigError("The task contradicts itself: " + "; ".join(problems) + ".")
 
     def _problems(self) -> list[str]:
-        if self.kind not in get_args(TaskKind):
-            return [f"kind is {self.kind!r}, but must be one of {', '.join(get_args(TaskKind))}"]
-        problems = []
+        if problems := list(type_problems(self)):
+            return problems
         if self.kind == "regression" and self.labels:
             problems.append(f"a regression has no labels, found {len(self.labels)}")
         if self.kind == "binary" and len(self.labels) != 2:
@@ -61,8 +61,14 @@ class Task:
             problems.append(
                 f"target_mean {self.target_mean} must be finite and target_scale {self.target_scale} positive"
             )
+        if self.kind != "regression" and (self.target_mean, self.target_scale) != (0, 1):
+            problems.append("target_mean and target_scale belong to regression")
         if self.thresholds and (self.kind != "multilabel" or len(self.thresholds) != len(self.labels)):
             problems.append("thresholds belong to multi-label tasks, one a label")
+        if not all(0 <= threshold <= 1 for threshold in self.thresholds):
+            problems.append(f"thresholds are {self.thresholds}, but must be probabilities")
+        if self.kind == "regression" and self.temperature != 1:
+            problems.append("temperature belongs to probabilities, which a regression has not")
         if not 0 < self.temperature < math.inf:
             problems.append(f"temperature is {self.temperature}, but must be positive")
         return problems
@@ -95,8 +101,10 @@ class Task:
         """Read what to_json wrote.
 
         Raises:
-            ConfigError: If a key is unknown or missing.
+            ConfigError: If a key is unknown or missing, or the parts contradict each other.
         """
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"A task is a JSON object, found {type(data).__name__}.")
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(data) - known)
         if unknown or "kind" not in data:

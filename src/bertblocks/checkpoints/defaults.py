@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bertblocks.blocks import PoolingName
-from bertblocks.checkpoints.huggingface import read_config
-from bertblocks.errors import CheckpointError
+from bertblocks.checkpoints.huggingface_config import read_config, read_json_object
+
+_logger = logging.getLogger(__name__)
+
+# Names as in sentence-transformers; the others (weighted mean, last token) are not built here.
+_POOLINGS: Mapping[str, PoolingName] = {"cls": "cls", "mean": "average", "max": "max"}
+_OLD_KEYS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
 
 # BERT's position table, and the longest sequence that the tokenizer block allows.
 _LONGEST = 512
@@ -20,7 +32,8 @@ class EncoderDefaults:
     """How an encoder is used unless the user says otherwise.
 
     Attributes:
-        pooling: As sentence-transformers' `1_Pooling/config.json` says, and "cls" without it.
+        pooling: As sentence-transformers' `1_Pooling/config.json` says, and "cls" without it, or (with a
+            warning in the log) where it says what is not built here.
         sequence_length: The position table's size, at most 512; never the tokenizer's metadata.
     """
 
@@ -42,14 +55,16 @@ def encoder_defaults(folder: Path) -> EncoderDefaults:
 
 
 def _pooling(path: Path) -> PoolingName:
+    """Read either form that sentence-transformers writes: newer a name, before a truth value a mode."""
     if not path.is_file():
         return "cls"
-    try:
-        modes: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}.") from error
-    if not isinstance(modes, dict):
-        raise CheckpointError(f"{path} should hold an object, found {type(modes).__name__}.")
-    if modes.get("pooling_mode_mean_tokens"):
-        return "average"
-    return "max" if modes.get("pooling_mode_max_tokens") else "cls"
+    raw = read_json_object(path)
+    mode = raw.get("pooling_mode")
+    if mode is None:
+        mode = [name for key, name in _OLD_KEYS.items() if raw.get(key)]
+    names = mode if isinstance(mode, list) else [mode]
+    pooling = _POOLINGS.get(str(names[0])) if len(names) == 1 else None
+    if pooling is None:
+        _logger.warning("%s asks for the pooling %s, which is not built here: 'cls' is used.", path, names)
+        return "cls"
+    return pooling

@@ -15,29 +15,31 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from torch import Tensor
 
 from bertblocks._files import write_text_atomically
-from bertblocks.blocks import BertPooler, Dense, Dropout, Graph, Task
+from bertblocks.blocks import BertPooler, Dense, Dropout, GlobalAveragePooling1D, Graph, Task
 from bertblocks.checkpoints.huggingface import Checkpoint, read_checkpoint, write_checkpoint
+from bertblocks.checkpoints.huggingface_config import read_json_object
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 from bertblocks.encoder import EncoderConfig
-from bertblocks.errors import CheckpointError
+from bertblocks.errors import CheckpointError, ConfigError, GraphError
 
 MANIFEST = "bertblocks.json"
 FORMAT_VERSION = 1
 _HEAD_FILE = "head.safetensors"
-_MANIFEST_KEYS = {
-    "format_version",
-    "bertblocks_version",
-    "graph",
-    "task",
-    "casing",
-    "activation",
-    "origin",
-    "files",
+_MANIFEST_KEYS: Mapping[str, type | UnionType] = {
+    "format_version": int,
+    "bertblocks_version": str,
+    "graph": dict,
+    "task": dict,
+    "casing": str | None,
+    "activation": str,
+    "origin": str,
+    "files": dict,
 }
 _PROBLEM_TYPES = {
     "classification": "single_label_classification",
@@ -81,14 +83,19 @@ def opens_as_sequence_classification(graph: Graph) -> bool:
     return graph.encoder.output == "cls" and kinds == [BertPooler, Dense]
 
 
-def write_saved_model(folder: Path, model: SavedModel, *, version: str) -> None:
+def write_saved_model(
+    folder: Path, model: SavedModel, *, version: str, pad_token_id: int | None = None
+) -> None:
     """Write weights, configuration, head and, last, bertblocks.json into a folder.
 
     Args:
         folder: An existing folder that holds the tokenizer's files, so that they are hashed too.
         model: What to write.
         version: Of bertblocks.
+        pad_token_id: For transformers, which never trains the embedding of this id: without it that would be
+            id 0, in some vocabularies the first token's.
     """
+    extra_config = {"pad_token_id": pad_token_id}
     if opens_as_sequence_classification(model.graph):
         pooler, classifier = _split_classification_head(model.graph, model.head)
         write_checkpoint(
@@ -97,11 +104,13 @@ def write_saved_model(folder: Path, model: SavedModel, *, version: str) -> None:
             encoder=model.encoder,
             pooler=pooler,
             head={f"classifier.{name}": tensor for name, tensor in classifier.items()},
-            extra_config=_classification_config(model.graph, model.task),
+            extra_config={**extra_config, **_classification_config(model.graph, model.task)},
             prefix="bert.",
         )
     else:
-        write_checkpoint(folder, config=model.config, encoder=model.encoder, pooler=None)
+        write_checkpoint(
+            folder, config=model.config, encoder=model.encoder, pooler=None, extra_config=extra_config
+        )
         write_tensors(folder / _HEAD_FILE, model.head)
         _write_sentence_transformers(folder, model.graph, model.config)
     _write_manifest(folder, model, version)
@@ -115,7 +124,10 @@ def read_saved_model(folder: Path) -> SavedModel:
     """
     manifest = read_manifest(folder)
     _check_hashes(folder, manifest["files"])
-    graph, task = Graph.from_json(manifest["graph"]), Task.from_json(manifest["task"])
+    try:
+        graph, task = Graph.from_json(manifest["graph"]), Task.from_json(manifest["task"])
+    except (GraphError, ConfigError) as error:
+        raise CheckpointError(f"{folder / MANIFEST} does not describe a model: {error}") from error
     checkpoint = read_checkpoint(folder, keep_heads=True)
     if opens_as_sequence_classification(graph):
         head = _join_classification_head(graph, checkpoint)
@@ -136,27 +148,43 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Read bertblocks.json, without the weights.
 
     Raises:
-        CheckpointError: If it is missing, is not JSON, or has unknown or missing keys.
+        CheckpointError: If it is missing, is not JSON, has unknown or missing keys, or is of a newer format.
     """
     path = folder / MANIFEST
     if not path.is_file():
+        raise CheckpointError(_why_unfinished(folder))
+    manifest = read_json_object(path)
+    version = manifest.get("format_version")
+    if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder} has no {MANIFEST}: it is not a bertblocks model, or its training has not finished "
-            "(finish it with `bertblocks train ... --resume`)."
+            f"{path} has format version {version}, and this bertblocks reads up to {FORMAT_VERSION}: update "
+            "bertblocks."
         )
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}.") from error
-    if not isinstance(manifest, dict) or set(manifest) != _MANIFEST_KEYS:
-        found = sorted(manifest) if isinstance(manifest, dict) else type(manifest).__name__
-        raise CheckpointError(f"{path} has the keys {found}, expected {sorted(_MANIFEST_KEYS)}.")
-    if manifest["format_version"] != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} has format version {manifest['format_version']}, and this bertblocks reads up to "
-            f"{FORMAT_VERSION}: update bertblocks."
-        )
+    problems = []
+    if unknown := sorted(set(manifest) - set(_MANIFEST_KEYS)):
+        problems.append(f"has the unknown keys {unknown}")
+    if missing := sorted(set(_MANIFEST_KEYS) - set(manifest)):
+        problems.append(f"lacks the keys {missing}")
+    if version != FORMAT_VERSION:
+        problems.append(f"has format version {version!r}, which there never was")
+    problems += [
+        f"has {key} = {manifest[key]!r:.100}, which is of the wrong type"
+        for key, kind in _MANIFEST_KEYS.items()
+        if key in manifest and not isinstance(manifest[key], kind)
+    ]
+    if problems:
+        raise CheckpointError(f"{path} {'; it '.join(problems)}. Save or copy the model again.")
     return manifest
+
+
+def _why_unfinished(folder: Path) -> str:
+    if not folder.is_dir():
+        found = "is a file" if folder.exists() else "does not exist"
+        return f"{folder} {found}; a model is a folder that save() or `bertblocks train` wrote."
+    return (
+        f"{folder} has no {MANIFEST}: it is not a bertblocks model, or its training has not finished (finish "
+        "it with `bertblocks train ... --resume`)."
+    )
 
 
 def file_sha256(path: Path) -> str:
@@ -240,7 +268,7 @@ def _classification_config(graph: Graph, task: Task) -> dict[str, Any]:
 
 def _write_sentence_transformers(folder: Path, graph: Graph, config: EncoderConfig) -> None:
     """The files by which sentence-transformers opens the encoder with the graph's pooling."""
-    is_average = any(type(block).__name__ == "GlobalAveragePooling1D" for block in graph.blocks)
+    is_average = any(isinstance(block, GlobalAveragePooling1D) for block in graph.blocks)
     pooling_folder = folder / "1_Pooling"
     pooling_folder.mkdir(exist_ok=True)
     modules = [

@@ -6,6 +6,8 @@ n sequences of one run, M longest length.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import cast
 
 import torch
@@ -14,11 +16,6 @@ from torch import Tensor, nn
 
 from bertblocks.encoder.config import EncoderConfig
 from bertblocks.encoder.packing import PackedTokens
-
-try:
-    from torch.nn.attention.varlen import varlen_attn
-except ImportError:  # torch before 2.10
-    varlen_attn = None  # type: ignore[assignment]
 
 
 class SelfAttention(nn.Module):
@@ -71,10 +68,10 @@ def attend(q_TNH: Tensor, k_TNH: Tensor, v_TNH: Tensor, packed: PackedTokens, dr
         The heads side by side, shape (T, D).
     """
     if q_TNH.is_cuda:
-        if varlen_attn is not None and dropout == 0.0 and q_TNH.dtype in (torch.bfloat16, torch.float16):
+        kernel = _varlen_kernel()
+        if kernel is not None and dropout == 0.0 and q_TNH.dtype in (torch.bfloat16, torch.float16):
             longest, offsets = max(packed.lengths), packed.cu_seqlens
-            out_TNH = cast(Tensor, varlen_attn(q_TNH, k_TNH, v_TNH, offsets, offsets, longest, longest))
-            return out_TNH.flatten(1)
+            return kernel(q_TNH, k_TNH, v_TNH, offsets, offsets, longest, longest).flatten(1)
         slots = _padded_slots(packed)
         q_BMNH = _pad(q_TNH, packed, slots)
         return _attend_padded(q_BMNH, k_TNH, v_TNH, packed, dropout)[slots].flatten(1)
@@ -84,6 +81,19 @@ def attend(q_TNH: Tensor, k_TNH: Tensor, v_TNH: Tensor, packed: PackedTokens, dr
         mixed_nNLH = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         runs.append(mixed_nNLH.transpose(1, 2).reshape(run.stop - run.start, -1))
     return torch.cat(runs)
+
+
+@cache
+def _varlen_kernel() -> Callable[..., Tensor] | None:
+    """PyTorch's attention over packed sequences; None before torch 2.10.
+
+    Imported where it is needed: it brings torch's compiler along, which takes as long as torch itself.
+    """
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return cast(Callable[..., Tensor], varlen_attn)
 
 
 def attend_first(q_BNH: Tensor, k_TNH: Tensor, v_TNH: Tensor, packed: PackedTokens, dropout: float) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, get_args
 
 from bertblocks.errors import ConfigError
 
@@ -55,6 +55,10 @@ class EncoderConfig:
             problems.append(
                 f"hidden_size {self.hidden_size} is not a multiple of "
                 f"num_attention_heads {self.num_attention_heads}"
+            )
+        if self.activation not in get_args(Activation):
+            problems.append(
+                f"activation is {self.activation!r}, but must be one of {', '.join(get_args(Activation))}"
             )
         for name in ("hidden_dropout", "attention_dropout"):
             if not 0.0 <= getattr(self, name) < 1.0:

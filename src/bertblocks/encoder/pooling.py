@@ -5,13 +5,13 @@ Axes: T packed tokens, B sequences, D hidden size, L tokens of one sequence, n s
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from bertblocks.encoder.packing import PackedTokens
-from bertblocks.errors import ShapeError
+from bertblocks.errors import ConfigError, ShapeError
 
 Pooling = Literal["cls", "average", "max"]
 
@@ -30,7 +30,10 @@ def pool(x_TD: Tensor, packed: PackedTokens, pooling: Pooling) -> Tensor:
 
     Raises:
         ShapeError: If x_TD has another number of tokens than packed.
+        ConfigError: If the pooling is unknown.
     """
+    if pooling not in get_args(Pooling):
+        raise ConfigError(f"pooling is {pooling!r}, but must be one of {', '.join(get_args(Pooling))}.")
     if len(x_TD) != packed.num_tokens:
         raise ShapeError(f"{len(x_TD)} token vectors do not belong to {packed.num_tokens} packed tokens.")
     if pooling == "cls":

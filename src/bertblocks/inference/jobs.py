@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from bertblocks._files import replace_when_done
-from bertblocks.blocks import Task
-from bertblocks.data import RowProblem, Table, TableBatch, open_writer
+from bertblocks.blocks import Task, TaskKind
+from bertblocks.data import RowProblem, Table, TableBatch
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference.predictions import Predictions
 from bertblocks.inference.predictor import Predictor
+from bertblocks.inference.result_tables import ResultKind, check_table, open_result
 from bertblocks.inference.text_encoder import TextEncoder, VectorOutput
 
 # Rows that are sorted by length and computed together: enough to sort well, few enough to hold.
@@ -44,12 +45,6 @@ class JobReport:
     num_dropped: int
 
 
-def prediction_columns(task: Task) -> list[str]:
-    """The columns that predict_table adds, in order."""
-    probabilities = [f"probability:{label}" for label in task.labels]
-    return ["prediction", *probabilities, "num_tokens", "truncated"]
-
-
 def predict_table(
     predictor: Predictor,
     table: Table,
@@ -71,20 +66,16 @@ def predict_table(
         DataError: If a column is missing or has a result's name, or a row cannot be used.
     """
     columns = [block.column for block in predictor.model.graph.inputs]
-    _check_columns(table, columns)
-    added = prediction_columns(predictor.model.task)
-    if clashing := sorted(set(added) & set(table.columns)):
-        raise ConfigError(
-            f"{table.path} has columns {clashing}, which are names of results; rename them in the table."
-        )
+    results = _result_kinds(predictor.model.task)
+    check_table(table, columns, list(results))
     counts = _Counts()
-    with open_writer(output, [*table.columns, *added]) as writer:
-        for batch in _batches(table, columns, on_bad_row, counts):
+    with open_result(output, table, results) as writer:
+        for batch in _batches(table, None, columns, on_bad_row, counts):
             good, texts = _texts(batch, columns)
             found = predictor.predict(*texts)
             counts.add(len(batch.rows), good, found.truncated)
-            results = _result_columns(predictor.model.task, found)
-            spread = {name: _spread(values, good, len(batch.rows)) for name, values in results.items()}
+            values = _result_columns(predictor.model.task, found)
+            spread = {name: _spread(column, good, len(batch.rows)) for name, column in values.items()}
             writer.write({**batch.columns, **spread})
             if on_batch is not None:
                 on_batch(len(batch.rows))
@@ -98,7 +89,7 @@ def embed_table(
     *,
     text: str,
     pooling: VectorOutput = "cls",
-    sequence_length: int = 512,
+    sequence_length: int | None = None,
     on_bad_row: OnBadRow = "error",
     on_batch: OnBatch | None = None,
 ) -> JobReport:
@@ -110,21 +101,24 @@ def embed_table(
         output: .npy, or a table's ending.
         text: Column of texts.
         pooling: How token vectors become one.
-        sequence_length: Most tokens of a text.
+        sequence_length: Most tokens of a text; None is the encoder's limit.
         on_bad_row: "skip" leaves the vectors of rows without a text empty (NaN in .npy), and drops rows that
             cannot be read.
         on_batch: Called with the number of rows after each batch.
 
     Raises:
-        DataError: If the column is missing or a row cannot be used.
+        DataError: If the column is missing or has the result's name, or a row cannot be used.
+        ConfigError: If pooling or sequence_length cannot be used.
     """
-    _check_columns(table, [text])
+    is_array = output.suffix.lower() == ".npy"
+    check_table(table, [text], [] if is_array else ["vector"])
+    read = [text] if is_array else None
     counts = _Counts()
 
     def vectors() -> Iterator[tuple[TableBatch, NDArray[np.float32]]]:
-        for batch in _batches(table, [text], on_bad_row, counts):
+        for batch in _batches(table, read, [text], on_bad_row, counts):
             good, (texts,) = _texts(batch, [text])
-            encoded = encoder.tokenizer.with_sequence_length(sequence_length).encode(texts)
+            encoded = encoder.tokenize(texts, sequence_length)
             rows = np.full((len(batch.rows), encoder.config.hidden_size), np.nan, dtype=np.float32)
             rows[good] = encoder.vectors(encoded, pooling)
             counts.add(len(batch.rows), good, encoded.truncated)
@@ -132,12 +126,10 @@ def embed_table(
             if on_batch is not None:
                 on_batch(len(batch.rows))
 
-    if output.suffix.lower() == ".npy":
+    if is_array:
         _write_array(output, _count_rows(table, text), encoder.config.hidden_size, vectors())
         return counts.report()
-    if "vector" in table.columns:
-        raise ConfigError(f"{table.path} has a column 'vector', which is the result's name; rename it.")
-    with open_writer(output, [*table.columns, "vector"]) as writer:
+    with open_result(output, table, {"vector": "vector"}) as writer:
         for batch, rows in vectors():
             lists = [None if np.isnan(row[0]) else row.tolist() for row in rows]
             writer.write({**batch.columns, "vector": lists})
@@ -159,28 +151,32 @@ class _Counts:
         return JobReport(**vars(self))
 
 
-def _check_columns(table: Table, columns: Sequence[str]) -> None:
-    if missing := [column for column in columns if column not in table.columns]:
-        raise DataError(
-            f"{table.path} has no column {', '.join(map(repr, missing))}; its columns are "
-            f"{', '.join(map(repr, table.columns))}."
-        )
-
-
 def _batches(
-    table: Table, columns: Sequence[str], on_bad_row: OnBadRow, counts: _Counts
+    table: Table,
+    read: Sequence[str] | None,
+    texts: Sequence[str],
+    on_bad_row: OnBadRow,
+    counts: _Counts,
 ) -> Iterator[TableBatch]:
-    """The table's batches; bad rows are an error, or are counted."""
-    for batch in table.batches(None, WINDOW_ROWS):
-        problems = [*batch.problems, *_text_problems(batch, columns)]
+    """The table's batches with the columns to read (None: all); bad rows are an error, or are counted."""
+    if on_bad_row not in get_args(OnBadRow):
+        raise ConfigError(f"on_bad_row is {on_bad_row!r}, but must be 'error' or 'skip'.")
+    for batch in table.batches(read, WINDOW_ROWS):
+        problems = [*batch.problems, *_text_problems(batch, texts)]
         if problems and on_bad_row == "error":
-            shown = "; ".join(str(problem) for problem in problems[:_SHOWN])
-            raise DataError(
-                f"{table.path}, {shown}. Mend the table, or leave their results empty with --skip-bad-rows."
-            )
+            raise DataError(_in_words(table, problems))
         counts.num_dropped += len(batch.problems)
         if batch.rows:
             yield batch
+
+
+def _in_words(table: Table, problems: Sequence[RowProblem]) -> str:
+    shown = "; ".join(str(problem) for problem in problems[:_SHOWN])
+    more = f"; and {len(problems) - _SHOWN:,} more near them" if len(problems) > _SHOWN else ""
+    return (
+        f"{table.path}, {shown}{more}. Mend the table, or leave these rows without results "
+        "(--skip-bad-rows, on_bad_row='skip')."
+    )
 
 
 def _text_problems(batch: TableBatch, columns: Sequence[str]) -> Iterator[RowProblem]:
@@ -209,9 +205,23 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
+def _result_kinds(task: Task) -> dict[str, ResultKind]:
+    """The columns that predict_table adds, in order."""
+    answers: dict[TaskKind, ResultKind] = {"regression": "number", "multilabel": "texts"}
+    return {
+        "prediction": answers.get(task.kind, "text"),
+        **{f"probability:{label}": "number" for label in task.labels},
+        "num_tokens": "count",
+        "truncated": "flag",
+    }
+
+
 def _result_columns(task: Task, found: Predictions) -> dict[str, list[Any]]:
     """The results as columns."""
     answers: list[Any] = [list(a) if isinstance(a, tuple) else a for a in found.answers]
+    if task.kind == "regression":
+        # The shortest digits that mean this float32: 0.3, and not 0.30000001192092896.
+        answers = [float(str(score)) for score in found.scores]
     columns: dict[str, list[Any]] = {"prediction": answers}
     for index, label in enumerate(task.labels):
         columns[f"probability:{label}"] = [round(float(p), 6) for p in found.scores[:, index]]
@@ -238,9 +248,12 @@ def _write_array(
 ) -> None:
     with replace_when_done(output) as unfinished:
         array = open_memmap(unfinished, mode="w+", dtype=np.float32, shape=(num_rows, width))
-        start = 0
-        for _, rows in batches:
-            array[start : start + len(rows)] = rows
-            start += len(rows)
-        array.flush()
-        del array
+        try:
+            start = 0
+            for _, rows in batches:
+                array[start : start + len(rows)] = rows
+                start += len(rows)
+            array.flush()
+        finally:
+            # Windows neither renames nor deletes a file that is mapped.
+            del array

@@ -6,6 +6,8 @@ import copy
 import os
 from collections.abc import Sequence
 
+import torch
+
 from bertblocks.assembly import DEFAULT_BATCH_TOKENS, AssembledModel, load_model, run_packed
 from bertblocks.encoder import Precision, choose_precision, resolve_device, to_precision
 from bertblocks.errors import DataError
@@ -16,7 +18,8 @@ class Predictor:
     """A model ready to be asked; picklable, so that any engine can carry it to its workers.
 
     Args:
-        model: An assembled model; it is copied where the precision or the device is another.
+        model: An assembled model. Its module is put into evaluation mode and shared, or copied where the
+            precision or the device is another.
         precision: "auto" takes the fastest on this machine.
         device: "auto" takes CUDA where there is one.
         batch_tokens: Most tokens of a batch.
@@ -35,10 +38,11 @@ class Predictor:
         self.batch_tokens = batch_tokens
         self.model = model
         self._module = model.module
-        if self.precision != "float32" or self.device.type != "cpu":
-            self._module = copy.deepcopy(model.module)
+        weight = next(model.module.parameters())
+        if self.precision != "float32" or weight.device != self.device or weight.dtype != torch.float32:
+            self._module = copy.deepcopy(model.module).to(self.device)
         to_precision(self._module.encoder, self.precision)
-        self._module.to(self.device).eval()
+        self._module.eval()
 
     @classmethod
     def load(
@@ -61,10 +65,13 @@ class Predictor:
         Raises:
             DataError: If an item is no text, or pairs are missing or too many.
         """
-        num_inputs = len(self.model.graph.inputs)
-        if (num_inputs == 2) != (pairs is not None):
-            columns = ", ".join(repr(block.column) for block in self.model.graph.inputs)
-            raise DataError(f"This model takes {num_inputs} text column(s) ({columns}); give as many.")
+        columns = [block.column for block in self.model.graph.inputs]
+        if (len(columns) == 2) != (pairs is not None):
+            found, expected = ("two columns", "one") if pairs is not None else ("one column", "two")
+            raise DataError(
+                f"predict() got {found} of texts, but this model takes {expected}: "
+                f"{' and '.join(repr(column) for column in columns)}."
+            )
         encoded = self.model.encode(texts, pairs)
         logits = run_packed(self._module, encoded, batch_tokens=self.batch_tokens, device=self.device)
         return predictions(self.model.task, logits, encoded)

@@ -72,7 +72,7 @@ class TextEncoder:
         texts: Sequence[str],
         *,
         output: VectorOutput | Literal["sequence"] = "cls",
-        sequence_length: int = 512,
+        sequence_length: int | None = None,
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """Turn texts into vectors.
@@ -81,7 +81,8 @@ class TextEncoder:
             texts: Texts in any order; the result keeps it.
             output: "cls" is the raw first token, "average" and "max" pool over all true tokens, "sequence"
                 gives every token's vector.
-            sequence_length: Most tokens of a text, special tokens counted; longer ones are cut.
+            sequence_length: Most tokens of a text, special tokens counted; longer ones are cut. None is the
+                tokenizer's limit, as load_encoder sets it: the position table's size, at most 512.
             batch_tokens: Most tokens of a batch.
 
         Returns:
@@ -89,9 +90,9 @@ class TextEncoder:
 
         Raises:
             DataError: If an item is no text.
-            ConfigError: If output is unknown or the length is out of range.
+            ConfigError: If output is unknown, or the length is out of range or above the position table.
         """
-        encoded = self.tokenizer.with_sequence_length(sequence_length).encode(texts)
+        encoded = self.tokenize(texts, sequence_length)
         if output == "sequence":
             rows: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(encoded)
             lengths = [len(ids) for ids in encoded.ids]
@@ -100,6 +101,18 @@ class TextEncoder:
                     rows[index] = row
             return rows
         return self.vectors(encoded, output, batch_tokens=batch_tokens)
+
+    def tokenize(self, texts: Sequence[str], sequence_length: int | None = None) -> Encoded:
+        """Tokenize texts for vectors(); arguments and errors as encode's."""
+        limit = self.config.max_position_embeddings
+        if sequence_length is not None and sequence_length > limit:
+            raise ConfigError(
+                f"sequence_length is {sequence_length}, but the encoder's position table ends at {limit}: "
+                f"set sequence_length={limit} or less, or leave it out."
+            )
+        if sequence_length is None:
+            return self.tokenizer.encode(texts)
+        return self.tokenizer.with_sequence_length(sequence_length).encode(texts)
 
     def vectors(
         self, encoded: Encoded, output: VectorOutput, *, batch_tokens: int = DEFAULT_BATCH_TOKENS
