@@ -1,8 +1,8 @@
 """Fine-tuning: bertblocks beside transformers' Trainer and a baseline without BERT.
 
 The same weights, rows, epochs, learning rate, warm-up, weight decay, clipping and head (first token, BERT's
-pooler, dense) on both sides; texts a step are equal on average. Seeds differ in head, dropout and order. What is
-timed: the training steps, tokenization and loading not. Frozen runs have no counterpart in the Trainer.
+pooler, dense) on both sides; texts a step are equal on average. Seeds differ in head, dropout and order. The
+training steps are timed, tokenization and loading are not. Frozen runs have no counterpart in the Trainer.
 
     python benchmarks/fine_tuning.py accuracy --train train.csv --test test.csv --text text --target topic \
         --group-by language --groups eng_Latn,deu_Latn --rows 1500 --encoder mini --encoder FOLDER
@@ -55,7 +55,7 @@ class Rows:
 
 
 def read_rows(options: argparse.Namespace) -> Rows:
-    """A seeded subsample of the training table, and all test rows, of the chosen groups."""
+    """A seeded subsample of the training table, and test rows, of the chosen groups."""
     wanted = set(options.groups.split(",")) if options.groups else None
     tables = []
     for path in (options.train, options.test):
@@ -64,6 +64,7 @@ def read_rows(options: argparse.Namespace) -> Rows:
         tables.append(rows)
     train, test = tables
     random.Random(0).shuffle(train)
+    random.Random(0).shuffle(test)
     labels = tuple(sorted({row[options.target] for row in train}))
     task = Task(kind="classification", labels=labels)
 
@@ -74,7 +75,7 @@ def read_rows(options: argparse.Namespace) -> Rows:
             groups=[row[options.group_by] for row in rows],
         )
 
-    return Rows(task=task, train=labeled(train[: options.rows]), test=labeled(test))
+    return Rows(task=task, train=labeled(train[: options.rows]), test=labeled(test[: options.test_rows]))
 
 
 def hugging_face_folder(encoder: str, folder: Path) -> Path:
@@ -164,6 +165,7 @@ def train_theirs(
             train_dataset=train,
             data_collator=transformers.DataCollatorWithPadding(tokenizer),
         )
+        trainer.remove_callback(transformers.PrinterCallback)
         start = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - start
@@ -204,7 +206,9 @@ def measure_accuracy(options: argparse.Namespace, rows: Rows, folders: dict[str,
             ours, _ = train_ours(folder, rows, options, seed)
             add(f"{label(name)}, fine-tuned, bertblocks", ours)
             if not options.only_ours:
-                theirs, _ = train_theirs(folder, rows, options, seed)
+                theirs, _ = train_theirs(
+                    folder, rows, options, seed, bfloat16=options.precision == "bfloat16"
+                )
                 add(f"{label(name)}, fine-tuned, Trainer", theirs)
             defaults, _ = train_ours(
                 folder,
@@ -312,6 +316,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--group-by", default="language")
     parser.add_argument("--groups", default="", help="values of the group column, separated by commas")
     parser.add_argument("--rows", type=int, default=1500)
+    parser.add_argument("--test-rows", type=int, default=None)
     parser.add_argument("--encoder", action="append", required=True)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
@@ -330,6 +335,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     warnings.simplefilter("ignore")
     rows = read_rows(options)
     with tempfile.TemporaryDirectory() as work:
