@@ -14,9 +14,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 
 from bertblocks.assembly import AssembledModel, load_model
+from bertblocks.assembly.building import graph_pooling
 from bertblocks.blocks import PoolingName, Task, TaskKind, text_model
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
 from bertblocks.data import column_values, encode_targets, infer_task, text_columns, train_validation_split
+from bertblocks.data.labels import label_list, label_of
 from bertblocks.encoder import Precision
 from bertblocks.errors import CheckpointError, DataError
 from bertblocks.inference import Predictions, Predictor
@@ -96,9 +98,13 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
         return model
 
     def _predictor(self) -> Predictor:
-        if not hasattr(self, "_cached_predictor"):
-            self._cached_predictor = Predictor(self._model, precision=self.precision, device=self.device)
-        return self._cached_predictor
+        wanted = (self.precision, self.device)
+        cached: tuple[Any, Predictor] | None = getattr(self, "_cached_predictor", None)
+        if cached is None or cached[0] != wanted:
+            # set_params may have changed what is wanted since the last call.
+            predictor = Predictor(self._model, precision=self.precision, device=self.device)
+            cached = self._cached_predictor = (wanted, predictor)
+        return cached[1]
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -107,8 +113,7 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
     def _fit(self, texts: Any, targets: Any, kind: TaskKind | None) -> Task:
         first, second = text_columns(texts)
         values = column_values(targets, "targets")
-        if len(first) != len(values):
-            raise DataError(f"There are {len(first)} texts, but {len(values)} targets; give one a text.")
+        _check_lengths(len(first), len(values))
         task = infer_task(values, column="targets", kind=kind)
         rows = LabeledTexts(texts=first, pairs=second, targets=encode_targets(values, task, column="targets"))
         train, validation = self._split(rows, task)
@@ -118,7 +123,9 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
             encoder=os.fspath(self.encoder),
             text_pair=None if second is None else "text_pair",
             pooling=self.pooling or defaults.pooling,
-            sequence_length=self.sequence_length or defaults.sequence_length,
+            sequence_length=(
+                defaults.sequence_length if self.sequence_length is None else self.sequence_length
+            ),
             trainable=not self.freeze_encoder,
         )
         self.__dict__.pop("_cached_predictor", None)
@@ -191,8 +198,9 @@ class TextClassifier(ClassifierMixin, _TextEstimator):  # type: ignore[misc]
         """The label of each text, shape (texts,); for multi-label an array of tuples."""
         found = self.predict_details(X)
         if self._model.task.kind == "multilabel":
+            original = dict(zip(self._model.task.labels, self.classes_.tolist(), strict=True))
             answers = np.empty(len(found), dtype=object)
-            answers[:] = found.answers
+            answers[:] = [tuple(original[label] for label in answer) for answer in _label_lists(found)]
             return answers
         chosen: NDArray[Any] = self.classes_[found.scores.argmax(axis=1)]
         return chosen
@@ -203,10 +211,15 @@ class TextClassifier(ClassifierMixin, _TextEstimator):  # type: ignore[misc]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy; for multi-label the share of texts whose labels are all right."""
-        if self._model.task.kind != "multilabel":
-            return float(super().score(X, y, sample_weight))
-        pairs = zip(self.predict(X), column_values(y, "targets"), strict=True)
-        right = [set(found) == {str(label) for label in true} for found, true in pairs]
+        true, found = column_values(y, "targets"), self.predict_details(X).answers
+        _check_lengths(len(found), len(true))
+        # As the task's labels: 3 is "3" and 3.0; and scikit-learn's accuracy takes no labels such as 0.5.
+        right = [
+            set(answer) == set(label_list(label, None))
+            if isinstance(answer, tuple)
+            else answer == label_of(label)
+            for answer, label in zip(found, true, strict=True)
+        ]
         return float(np.average(right, weights=sample_weight))
 
 
@@ -248,18 +261,42 @@ def load(folder: str | os.PathLike[str]) -> TextClassifier | TextRegressor:
         )
     model = load_model(path)
     kind = TextRegressor if model.task.kind == "regression" else TextClassifier
-    estimator = kind(encoder=model.origin, freeze_encoder=not model.graph.encoder.trainable)
+    estimator = kind(
+        encoder=model.origin,
+        pooling=graph_pooling(model.graph),
+        sequence_length=model.tokenizer.sequence_length,
+        freeze_encoder=not model.graph.encoder.trainable,
+    )
     estimator.model_ = model
     if isinstance(estimator, TextClassifier):
         estimator.classes_ = np.array(model.task.labels)
     return estimator
 
 
+def _label_lists(found: Predictions) -> list[tuple[str, ...]]:
+    """The answers of a multi-label model."""
+    return [answer for answer in found.answers if isinstance(answer, tuple)]
+
+
+def _check_lengths(num_texts: int, num_targets: int) -> None:
+    if num_texts != num_targets:
+        raise DataError(f"There are {num_texts} texts, but {num_targets} targets; give one a text.")
+
+
 def _original_labels(values: Sequence[Any], task: Task) -> NDArray[Any]:
     """The labels as the caller gave them, in the task's order, so that predictions compare equal to them."""
     if task.kind == "multilabel":
-        return np.array(task.labels)
-    distinct = list(dict.fromkeys(values))
-    indices = encode_targets(distinct, task, column="targets")
-    original = dict(zip(indices.tolist(), distinct, strict=False))
-    return np.array([original[index] for index in range(len(task.labels))])
+        lists = (value if isinstance(value, list | tuple) else label_list(value, None) for value in values)
+        distinct = list(dict.fromkeys(label for labels in lists for label in labels))
+        indices = encode_targets([[label] for label in distinct], task, column="targets").argmax(axis=1)
+    else:
+        distinct = list(dict.fromkeys(values))
+        indices = encode_targets(distinct, task, column="targets")
+    original: dict[int, Any] = {}
+    for index, label in zip(indices.tolist(), distinct, strict=True):
+        # Of several spellings of a label, such as "a" and "a ", the first one stands for all.
+        original.setdefault(index, label)
+    labels = [original[index] for index in range(len(task.labels))]
+    # numpy would turn labels of mixed types into texts.
+    mixed = len({type(label) for label in labels}) > 1
+    return np.array(labels, dtype=object if mixed else None)

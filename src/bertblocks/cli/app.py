@@ -10,7 +10,7 @@ from typing import Annotated, TextIO
 import typer
 
 from bertblocks._version import __version__
-from bertblocks.cli.console import complain
+from bertblocks.cli.console import complain, prepare_streams
 from bertblocks.cli.embed import embed
 from bertblocks.cli.evaluate import evaluate
 from bertblocks.cli.info import info
@@ -48,10 +48,13 @@ def _options(
 
 def main() -> None:
     """Run the command line: exit status 0 on success, 2 for a mistake of the caller's, 1 for one of ours."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
-    warnings.showwarning = _show_warning
+    prepare_streams()
+    warnings_shown = _WarningsShown(logging.WARNING)
+    logging.getLogger().addHandler(warnings_shown)
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            app(prog_name="bertblocks")
     except BertBlocksError as error:
         complain(str(error))
         sys.exit(2)
@@ -61,6 +64,15 @@ def main() -> None:
     except OSError as error:
         complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
         sys.exit(1)
+    finally:
+        logging.getLogger().removeHandler(warnings_shown)
+
+
+class _WarningsShown(logging.Handler):
+    """Logged warnings as lines for a person, above the bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(self.format(record), kind="warning")
 
 
 def _show_warning(

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import sys
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+# Texts and labels are the users': what looks like rich's markup or emoji codes is printed as it is.
+stdout = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+# Wider than any table, where there is no terminal whose lines could break.
+_UNBOUNDED_WIDTH = 10_000
+# Control characters would break lines and columns, or command the terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def prepare_streams() -> None:
+    """Let the standard streams take all characters: as UTF-8, or as escapes where a screen has none."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            if not stream.isatty():
+                stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:
     """Tell something along the way."""
-    stderr.print(text, markup=False)
+    stderr.print(_printable(text))
 
 
 def complain(text: str, kind: Literal["error", "warning"] = "error") -> None:
-    """Tell what went wrong; characters that a terminal cannot show are replaced."""
-    readable = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    stderr.print(f"{kind}: {readable}", markup=False, style="bold red" if kind == "error" else "yellow")
+    """Tell what went wrong."""
+    stderr.print(f"{kind}: {_printable(text)}", style="bold red" if kind == "error" else "yellow")
+
+
+def one_line(text: str) -> str:
+    r"""A text with its control characters escaped, so that it stays on its line and in its column."""
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def print_json(data: Any, *, compact: bool = False) -> None:
     """Print a result for machines."""
-    text = json.dumps(data, ensure_ascii=False, indent=None if compact else 1)
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    sys.stdout.write(_printable(json.dumps(data, ensure_ascii=False, indent=None if compact else 1)) + "\n")
 
 
-def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Print a result for people: the first column left, the others right."""
+def print_table(title: str, header: list[str], rows: list[list[str]], *, numbers: bool = True) -> None:
+    """Print a result for people: the first column left, the others right if they are numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(one_line(name), justify="right" if index and numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    stdout.print(table)
+        table.add_row(*map(one_line, row))
+    if not stdout.is_terminal:
+        # Without a terminal rich takes 80 columns, and would break labels over lines.
+        Console(width=_UNBOUNDED_WIDTH, highlight=False, markup=False, emoji=False).print(table)
+    else:
+        stdout.print(table)
+
+
+def _printable(text: str) -> str:
+    """A text without lone surrogates, which no encoding can write."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

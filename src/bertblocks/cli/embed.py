@@ -25,10 +25,12 @@ def embed(
     encoder: Annotated[
         str,
         typer.Argument(
-            help="mini, multilingual-cased, english-uncased, org/name or a folder.", show_default=False
+            metavar="ENCODER",
+            help="mini, multilingual-cased, english-uncased, org/name or a folder.",
+            show_default=False,
         ),
     ],
-    table: Annotated[str, typer.Argument(help="A table with texts.", show_default=False)],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A table with texts.", show_default=False)],
     text: Annotated[str, typer.Option(help="Column of texts.", show_default=False)],
     output: Annotated[Path, typer.Option(help=".npy, or a table.", show_default=False)],
     pooling: PoolingOption = None,
@@ -42,7 +44,10 @@ def embed(
     skip_bad_rows: SkipBadRows = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write one vector a row: as an array (.npy), or as a column beside the table's own."""
+    """Turn the texts of a table into vectors.
+
+    One a row: as an array (.npy), or as a column beside the table's own.
+    """
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks.checkpoints import encoder_defaults, resolve_encoder
     from bertblocks.data import open_table
@@ -58,9 +63,9 @@ def embed(
             output,
             text=text,
             pooling=pooling,
-            sequence_length=sequence_length or defaults.sequence_length,
+            sequence_length=sequence_length,
             on_bad_row="skip" if skip_bad_rows else "error",
-            on_batch=lambda done: bar.show("Encoding rows", done, None),
+            on_batch=lambda num_rows: bar.add("Encoding rows", num_rows),
         )
     if as_json:
         print_json({"output": str(output), "pooling": pooling, **asdict(report)})

@@ -24,12 +24,14 @@ from bertblocks.cli.progress import Bar
 
 def evaluate(
     model: ModelFolder,
-    table: Annotated[str, typer.Argument(help="A table with texts and the truth.", show_default=False)],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A table with texts and the truth.", show_default=False)
+    ],
     text: Annotated[str | None, typer.Option(help="Column of texts; as in training by default.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of second texts, likewise.")] = None,
     target: Annotated[str | None, typer.Option(help="Column of the truth, likewise.")] = None,
     label_separator: Annotated[
-        str | None, typer.Option(help="Splits the target into several labels.")
+        str | None, typer.Option(help="Splits the target into several labels; as in training by default.")
     ] = None,
     group_by: Annotated[str | None, typer.Option(help="Column for metrics by group.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for metrics.json.")] = None,
@@ -40,7 +42,10 @@ def evaluate(
     skip_bad_rows: SkipBadRows = False,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate a model on a table, as a whole, by class and by group."""
+    """Compare a model's predictions with a table's truth.
+
+    As a whole, by class and by group.
+    """
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks._files import write_text_atomically
     from bertblocks.data import RowReport, open_table
@@ -56,12 +61,12 @@ def evaluate(
             text=text,
             text_pair=text_pair,
             target=target,
-            label_separator=label_separator,
+            label_separator=label_separator or _label_separator(model),
             group_by=group_by,
             on_bad_row="skip" if skip_bad_rows else "error",
             report=report,
             baseline=stored_baseline(model),
-            on_batch=lambda done: bar.show("Predicting rows", done, None),
+            on_batch=lambda num_rows: bar.add("Predicting rows", num_rows),
         )
     if summary := report.summary():
         say(f"{table}: {summary}")
@@ -73,3 +78,11 @@ def evaluate(
         print_json(result.to_json())
     else:
         print_evaluation(result, title=f"{model} on {table}")
+
+
+def _label_separator(model: Path) -> str | None:
+    """What split the labels in training, where `bertblocks train` has left its record."""
+    from bertblocks.training import RUN_FILE, read_record
+
+    path = model / RUN_FILE
+    return read_record(path)["settings"].get("label_separator") if path.is_file() else None

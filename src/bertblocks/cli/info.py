@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 def info(
     model: Annotated[
-        str, typer.Argument(help="A model's folder, or an encoder by name or folder.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model's folder, or an encoder by name or folder.", show_default=False
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a model or an encoder is: blocks, sizes, labels, vocabulary, what opens it."""
+    """Say what a model or an encoder is.
+
+    Blocks, sizes, labels, vocabulary, and what opens it.
+    """
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks.checkpoints import is_saved_model, resolve_encoder
 
@@ -30,10 +36,10 @@ def info(
         print_json(facts)
         return
     rows = [[name.replace("_", " "), _shown(value)] for name, value in facts.items() if name != "blocks"]
-    print_table(model, ["", ""], rows)
+    print_table(model, ["", ""], rows, numbers=False)
     if "blocks" in facts:
         blocks = [[block["name"], _options(block["options"])] for block in facts["blocks"]]
-        print_table("\nBlocks, from the text to the prediction", ["block", "options"], blocks)
+        print_table("\nBlocks, from the text to the prediction", ["block", "options"], blocks, numbers=False)
 
 
 def _model_facts(folder: Path) -> dict[str, Any]:
@@ -94,8 +100,8 @@ def _sizes(encoder: Any) -> dict[str, Any]:
     config = encoder.config
     return {
         "shape": (
-            f"{config.num_hidden_layers} layers, {config.hidden_size} wide, {config.num_attention_heads} heads, "
-            f"feed-forward {config.intermediate_size:,}, {config.activation}"
+            f"{config.num_hidden_layers} layers of {config.num_attention_heads} heads, "
+            f"{config.hidden_size} wide, feed-forward {config.intermediate_size:,}, {config.activation}"
         ),
         "encoder_parameters": sum(weight.numel() for weight in encoder.parameters()),
     }

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from bertblocks.blocks import PoolingName
-from bertblocks.encoder.linear import Precision
 
-ModelFolder = Annotated[Path, typer.Argument(help="Folder of a trained model.", show_default=False)]
+# encoder.Precision again: importing it from there would load torch for --help. A test compares the two.
+Precision = Literal["auto", "float32", "bfloat16"]
+
+ModelFolder = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.", show_default=False)
+]
 Encoding = Annotated[str, typer.Option(help="Encoding of CSV and JSON Lines files.")]
 Sheet = Annotated[str | None, typer.Option(help="Sheet of an Excel file; the first by default.")]
 SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and count them.")]

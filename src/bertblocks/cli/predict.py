@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertblocks.cli.console import print_json, say
+from bertblocks.cli.console import one_line, print_json, say
 from bertblocks.cli.options import (
     AsJson,
     Device,
@@ -22,6 +22,8 @@ from bertblocks.cli.options import (
     SkipBadRows,
 )
 from bertblocks.cli.progress import Bar
+from bertblocks.data.text_files import is_utf8, unreadable
+from bertblocks.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from bertblocks.inference import JobReport, Prediction, Predictor
@@ -32,7 +34,9 @@ _SHOWN_LABELS = 3
 
 def predict(
     model: ModelFolder,
-    table: Annotated[str | None, typer.Argument(help="A table with texts.", show_default=False)] = None,
+    table: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="A table with texts.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="CSV, TSV, JSON Lines or Parquet.", show_default=False)
     ] = None,
@@ -45,11 +49,19 @@ def predict(
     skip_bad_rows: SkipBadRows = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict a table (with --output), one --text, or the lines of standard input."""
-    if table is not None and text is not None:
-        raise typer.BadParameter("Give a TABLE or --text, not both.")
-    if (table is None) != (output is None):
-        raise typer.BadParameter("A TABLE needs --output, and --output a TABLE: where the predictions go.")
+    """Predict a table, one text, or texts from a pipe.
+
+    A TABLE needs --output; without TABLE and --text, each line of standard input is a text.
+    """
+    without_effect = {
+        "--text": text is not None and table is not None,
+        "--text-pair": text_pair is not None and text is None,
+        "--output": output is not None and table is None,
+        "--sheet": sheet is not None and table is None,
+        "--skip-bad-rows": skip_bad_rows and table is None,
+        "--encoding": encoding != "utf-8" and text is not None,
+    }
+    _check_options(table, output, [name for name, idle in without_effect.items() if idle])
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks.data import open_table
     from bertblocks.inference import Predictor, predict_table
@@ -62,14 +74,26 @@ def predict(
                 open_table(table, encoding=encoding, sheet=sheet),
                 output,
                 on_bad_row="skip" if skip_bad_rows else "error",
-                on_batch=lambda done: bar.show("Predicting rows", done, None),
+                on_batch=lambda num_rows: bar.add("Predicting rows", num_rows),
             )
         _print_report(report, output, as_json)
     elif text is not None:
+        if not text.strip():
+            raise DataError("The --text is blank: there is nothing to predict.")
         pairs = None if text_pair is None else [text_pair]
         _print_prediction(predictor.predict([text], pairs)[0], as_json=as_json)
     else:
-        _predict_lines(predictor, as_json=as_json)
+        _predict_lines(predictor, encoding, as_json=as_json)
+
+
+def _check_options(table: str | None, output: Path | None, without_effect: list[str]) -> None:
+    if table is not None and output is None:
+        raise ConfigError("A TABLE needs --output: a table for the predictions, such as answers.csv.")
+    if without_effect:
+        raise ConfigError(
+            f"{', '.join(without_effect)} cannot take effect here. A TABLE goes with --output, --encoding, "
+            "--sheet and --skip-bad-rows; --text with --text-pair; texts from a pipe with --encoding."
+        )
 
 
 def _print_report(report: JobReport, output: Path, as_json: bool) -> None:
@@ -86,27 +110,47 @@ def _print_report(report: JobReport, output: Path, as_json: bool) -> None:
         )
 
 
-def _predict_lines(predictor: Predictor, *, as_json: bool) -> None:
-    """One prediction a line, in windows, so that a pipe of any length needs little memory."""
+def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> None:
+    """One answer a line, in windows, so that a pipe of any length needs little memory."""
     if sys.stdin.isatty():
-        raise typer.BadParameter(
-            "Give a TABLE with --output, a --text, or texts on standard input, one a line."
+        raise ConfigError("Give a TABLE with --output, a --text, or texts on standard input, one a line.")
+    if len(predictor.model.graph.inputs) > 1:
+        raise ConfigError(
+            "This model takes pairs of texts, which a line cannot hold: give a TABLE with --output, or both "
+            "--text and --text-pair."
         )
-    lines = (line.rstrip("\r\n") for line in _stdin_lines())
+    lines = _stdin_lines(encoding)
     while window := list(islice(lines, _WINDOW_LINES)):
-        for prediction in predictor.predict(window):
+        found = iter(predictor.predict([line for line in window if line.strip()]))
+        # A blank line has no answer, but keeps its place: answers and texts can be put side by side.
+        for prediction in (next(found) if line.strip() else None for line in window):
             if as_json:
                 print_json(_as_json(prediction), compact=True)
             else:
-                print(_short(prediction))
+                print("" if prediction is None else _short(prediction))
+        sys.stdout.flush()
 
 
-def _stdin_lines() -> Iterator[str]:
-    sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    yield from sys.stdin
+def _stdin_lines(encoding: str) -> Iterator[str]:
+    """The lines of standard input, without their ends.
+
+    Raises:
+        ConfigError: If there is no such encoding.
+        DataError: If a line is not in this encoding.
+    """
+    # A byte order mark, which Windows likes to begin with, is no part of the first text.
+    name = "utf-8-sig" if is_utf8(encoding) else encoding
+    sys.stdin.reconfigure(encoding=name, errors="surrogateescape")  # type: ignore[union-attr]
+    for number, line in enumerate(sys.stdin, 1):
+        text = line.rstrip("\r\n")
+        if problem := unreadable(text, encoding=encoding):
+            raise DataError(f"Standard input, line {number}: {problem}.")
+        yield text
 
 
-def _as_json(prediction: Prediction) -> dict[str, Any]:
+def _as_json(prediction: Prediction | None) -> dict[str, Any]:
+    if prediction is None:
+        return {"prediction": None}
     answer = prediction.answer
     return {
         "prediction": list(answer) if isinstance(answer, tuple) else answer,
@@ -118,13 +162,13 @@ def _as_json(prediction: Prediction) -> dict[str, Any]:
 
 
 def _short(prediction: Prediction) -> str:
-    """The answer and its probability, separated by a tab."""
+    """The answer and its probability, separated by a tab; several answers by commas."""
     answer = prediction.answer
     if isinstance(answer, float):
         return f"{answer:.6g}"
     if isinstance(answer, str):
-        return f"{answer}\t{prediction.probabilities[answer]:.4f}"
-    return ", ".join(f"{label} {prediction.probabilities[label]:.4f}" for label in answer)
+        return f"{one_line(answer)}\t{prediction.probabilities[answer]:.4f}"
+    return ", ".join(f"{one_line(label)} {prediction.probabilities[label]:.4f}" for label in answer)
 
 
 def _print_prediction(prediction: Prediction, *, as_json: bool) -> None:
@@ -133,7 +177,7 @@ def _print_prediction(prediction: Prediction, *, as_json: bool) -> None:
         return
     best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:_SHOWN_LABELS]
     for label, probability in best:
-        print(f"{probability:6.1%}  {label}")
+        print(f"{probability:6.1%}  {one_line(label)}")
     if isinstance(prediction.answer, float):
         print(f"{prediction.answer:.6g}")
     if prediction.truncated:

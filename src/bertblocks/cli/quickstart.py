@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bertblocks.cli.console import print_table, say
-from bertblocks.cli.progress import Bar, TrainingDisplay, duration
+from bertblocks.cli.progress import Bar, duration
 from bertblocks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ _EXAMPLES = (
 def quickstart(
     output: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("quickstart"),
 ) -> None:
-    """Train, evaluate and predict on a sample that ships inside: nothing to prepare, no network."""
+    """See it work: train and predict on a sample, without a network."""
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks import sample
+    from bertblocks.cli.training_display import TrainingDisplay
     from bertblocks.data import open_table
     from bertblocks.evaluation import evaluate_table
     from bertblocks.inference import Predictor
@@ -49,7 +50,7 @@ def quickstart(
     if model.exists():
         raise ConfigError(f"{model} is there already; remove it, or choose another --output.")
     say(
-        "Which group of emoji is the thing that a text names? Names in 12 languages, from Unicode, teach it.\n"
+        "Which group of emoji is the thing that a text names? Unicode's names in 12 languages teach it.\n"
         "The table and the encoder, mini, ship inside the package.\n"
     )
     run = TableRun(
@@ -68,7 +69,7 @@ def quickstart(
             predictor,
             table,
             group_by="language",
-            on_batch=lambda done: bar.show("Evaluating", done, None),
+            on_batch=lambda num_rows: bar.add("Evaluating", num_rows),
         )
     _print_accuracy(_seen_and_unseen(evaluation), _seen_and_unseen(_evaluate_baseline(predictor.model.task)))
     _print_examples(predictor)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,8 +20,11 @@ from bertblocks.cli.options import (
     Sheet,
     SkipBadRows,
 )
-from bertblocks.cli.progress import Bar, TrainingDisplay
+from bertblocks.cli.progress import Bar
 from bertblocks.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bertblocks.training import FinishedRun, TableRun
 
 _TRAINING_OPTIONS = (
     "epochs",
@@ -35,13 +37,15 @@ _TRAINING_OPTIONS = (
     "precision",
     "device",
     "seed",
+    "checkpoint_every_s",
 )
 
 
 def train(
     context: typer.Context,
     table: Annotated[
-        str | None, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or Excel.", show_default=False)
+        str | None,
+        typer.Argument(metavar="TABLE", help="CSV, TSV, JSON Lines, Parquet or Excel.", show_default=False),
     ] = None,
     text: Annotated[str | None, typer.Option(help="Column of texts.", show_default=False)] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of second texts, for pairs.")] = None,
@@ -82,30 +86,44 @@ def train(
     skip_bad_rows: SkipBadRows = False,
     baseline: Annotated[bool, typer.Option(help="Fit the cheap baseline beside.")] = True,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events.")] = False,
+    checkpoint_every_s: Annotated[
+        float, typer.Option(help="Seconds between checkpoints: what a kill may cost.")
+    ] = 120.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run stopped.")] = False,
     config: Annotated[
         Path | None, typer.Option(help="A run.json to replay; options given here override it.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on a table, evaluate it on held-out rows, and save it as a folder."""
+    """Train a model on a table, and evaluate it on held-out rows."""
     # Imported where it is needed: --help should not wait for torch.
+    from bertblocks.cli.training_display import TrainingDisplay
     from bertblocks.training import train_table
 
     run = _run_of(context, config)
-    say_cost = run.encoder == "mini" and not run.freeze_encoder
-    with Bar() as bar:
-        finished = train_table(run, resume=resume, on_event=TrainingDisplay(bar), say=say)
+    try:
+        with Bar() as bar:
+            finished = train_table(run, resume=resume, on_event=TrainingDisplay(bar), say=say)
+    except KeyboardInterrupt:
+        if run.work.exists():
+            say("Interrupted. The same command with --resume goes on from the last checkpoint.")
+        raise
     if as_json:
         print_json({"model": str(finished.folder), **finished.evaluation.to_json()})
     else:
-        print_evaluation(finished.evaluation, title=f"Held-out rows of {run.table}")
-        print(f"\nThe model is in {finished.folder}")
-        if say_cost:
-            say(_cost_of_full_size())
+        _print_finished(run, finished)
 
 
-def _run_of(context: typer.Context, config: Path | None) -> Any:
+def _print_finished(run: TableRun, finished: FinishedRun) -> None:
+    held_out = isinstance(run.validation, float)
+    rows = f"Held-out rows of {run.table}" if held_out else f"Validation rows, {run.validation}"
+    print_evaluation(finished.evaluation, title=rows)
+    print(f"\nThe model is in {finished.folder}")
+    if run.encoder == "mini" and not run.freeze_encoder:
+        say(_cost_of_full_size())
+
+
+def _run_of(context: typer.Context, config: Path | None) -> TableRun:
     """The run's settings: those of --config, overridden by what was typed, or all from the command line."""
     from bertblocks.training import TableRun, TrainingSettings
 
@@ -117,7 +135,7 @@ def _run_of(context: typer.Context, config: Path | None) -> Any:
     if config is None:
         required = ("table", "text", "target", "output")
         if missing := [name for name in required if values[name] is None]:
-            raise typer.BadParameter(
+            raise ConfigError(
                 f"Missing {', '.join(_as_option(name) for name in missing)}. For instance: bertblocks train "
                 "reviews.csv --text review --target rating --output model"
             )
@@ -134,13 +152,13 @@ def _run_of(context: typer.Context, config: Path | None) -> Any:
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"--config {path} cannot be read: {error}.") from error
-    settings = record.get("settings") if isinstance(record, dict) else None
-    if not isinstance(settings, dict):
-        raise ConfigError(f"--config {path} is not a run.json: it has no 'settings'.")
+    """The settings of a run.json, with the precision that "auto" came to: it decides about the last bits."""
+    from bertblocks.training import read_record
+
+    record = read_record(path)
+    settings: dict[str, Any] = record["settings"]
+    if "precision" in record and isinstance(settings.get("training"), dict):
+        settings["training"]["precision"] = record["precision"]
     return settings
 
 

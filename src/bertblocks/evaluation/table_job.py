@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bertblocks.blocks import Task
 from bertblocks.data import Example, RowReport, Table, encode_targets, read_examples
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.evaluation.baseline import BaselineResult
@@ -48,16 +50,19 @@ def evaluate_table(
         on_bad_row: Whether rows that cannot be used are an error, or are counted.
         report: Counts them.
         baseline: Figures of a baseline that was measured on other rows.
-        on_batch: Called with the number of rows done.
+        on_batch: Called after each batch with its number of rows.
 
     Raises:
         DataError: If a column is missing or a row cannot be used.
-        ConfigError: If text_pair is given for a model of single texts.
+        ConfigError: If text_pair is given for a model of single texts, or label_separator for one that gives
+            no several labels.
     """
     graph, task = predictor.model.graph, predictor.model.task
     columns = [block.column for block in graph.inputs]
     if text_pair is not None and len(columns) < 2:
         raise ConfigError("text_pair has no effect: this model takes single texts. Leave it out.")
+    if label_separator is not None and task.kind != "multilabel":
+        raise ConfigError(f"label_separator has no effect: this is a {task.kind} model. Leave it out.")
     target = target or graph.target.column
     report = RowReport() if report is None else report
     examples = read_examples(
@@ -73,18 +78,10 @@ def evaluate_table(
     targets, groups = [], []
     for window in _windows(examples):
         found.append(predictor.predict(*_text_columns(window, pairs=len(columns) > 1)))
-        targets.append(
-            encode_targets(
-                (example.target for example in window),
-                task,
-                column=target,
-                rows=[example.row for example in window],
-                label_separator=label_separator,
-            )
-        )
+        targets.append(_encode(window, task, target, label_separator, table.path))
         groups += [example.group for example in window]
         if on_batch is not None:
-            on_batch(len(groups))
+            on_batch(len(window))
     return evaluate(
         task,
         targets=targets_in_unit(task, np.concatenate(targets)),
@@ -124,6 +121,21 @@ def token_counts(found: Sequence[Predictions], sequence_length: int) -> TokenCou
         num_unknown=np.concatenate([part.num_unknown for part in found]),
         sequence_length=sequence_length,
     )
+
+
+def _encode(
+    window: Sequence[Example], task: Task, column: str, label_separator: str | None, path: Path
+) -> NDArray[Any]:
+    try:
+        return encode_targets(
+            (example.target for example in window),
+            task,
+            column=column,
+            rows=[example.row for example in window],
+            label_separator=label_separator,
+        )
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _windows(examples: Iterable[Example]) -> Iterator[list[Example]]:

@@ -5,7 +5,8 @@ from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.run import TrainedModel, train_model
 from bertblocks.training.settings import TrainingSettings
 from bertblocks.training.table_run import TableRun
-from bertblocks.training.table_training import RUN_FILE, FinishedRun, train_table
+from bertblocks.training.table_training import FinishedRun, train_table
+from bertblocks.training.work_folder import RUN_FILE, read_record
 
 __all__ = [
     "RUN_FILE",
@@ -20,6 +21,7 @@ __all__ = [
     "TrainedModel",
     "TrainingSettings",
     "VectorsDone",
+    "read_record",
     "train_model",
     "train_table",
 ]

@@ -32,7 +32,8 @@ class Progress:
         step_in_epoch: Steps of it that are done.
         step: Steps that are done in all.
         best_epoch: The best one so far, from 0; -1 before the first validation.
-        best_value: Its metric.
+        best_value: Its metric, negative where lower is better.
+        best_loss: Its loss, which decides between equal metrics.
         epochs_without_gain: Since the best one.
     """
 
@@ -41,6 +42,7 @@ class Progress:
     step: int = 0
     best_epoch: int = -1
     best_value: float = 0.0
+    best_loss: float = 0.0
     epochs_without_gain: int = 0
 
 

@@ -32,7 +32,9 @@ class RunLog:
     def __init__(self, work: Path, *, tensorboard: bool) -> None:
         self._path = work / LOG_FILE
         self._file: Any = None
-        self._writer = _summary_writer(work / TENSORBOARD_FOLDER) if tensorboard else None
+        self._events = work / TENSORBOARD_FOLDER
+        self._make_writer = _summary_writer() if tensorboard else None
+        self._writer: Any = None
 
     def __enter__(self) -> RunLog:
         return self
@@ -50,13 +52,19 @@ class RunLog:
         if not isinstance(event, StepDone | EpochDone):
             return
         if self._file is None:
-            self._drop_repeated(event)
-            self._file = self._path.open("a", encoding="utf-8")
+            self._begin(event)
         kind = "step" if isinstance(event, StepDone) else "epoch"
         self._file.write(json.dumps({"event": kind, **asdict(event)}) + "\n")
         self._file.flush()
         if self._writer is not None:
             _write_scalars(self._writer, event)
+
+    def _begin(self, first: StepDone | EpochDone) -> None:
+        self._drop_repeated(first)
+        self._file = self._path.open("a", encoding="utf-8", newline="\n")
+        if self._make_writer is not None:
+            # TensorBoard itself hides what an earlier try wrote from this step on.
+            self._writer = self._make_writer(str(self._events), purge_step=first.step)
 
     def _drop_repeated(self, first: StepDone | EpochDone) -> None:
         """Keep the lines of an earlier try up to where this one goes on."""
@@ -83,12 +91,12 @@ def _parsed(line: str) -> dict[str, Any]:
     return entry
 
 
-def _summary_writer(folder: Path) -> Any:
+def _summary_writer() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingPackageError("--tensorboard", "tensorboard", "tensorboard") from error
-    return SummaryWriter(str(folder))
+    return SummaryWriter
 
 
 def _write_scalars(writer: Any, event: StepDone | EpochDone) -> None:

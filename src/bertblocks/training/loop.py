@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,6 +71,10 @@ class Fit:
 
         Args:
             resume: Go on from the work folder's checkpoint, where it has one.
+
+        Raises:
+            ConfigError: If the loss is no longer finite.
+            CheckpointError: If the checkpoint cannot be read.
         """
         progress = self._begin(resume)
         best = BestWeights(self.work / BEST if self.work else None)
@@ -78,7 +83,7 @@ class Fit:
         self.module.train()
         while progress.epoch < self._epochs and not self._is_over(progress):
             self._run_epoch(progress, num_steps, clock)
-            self._end_epoch(progress, best)
+            self._end_epoch(progress, num_steps, best)
         if self.validate is not None:
             best.restore(self.module)
         self.module.eval()
@@ -128,10 +133,12 @@ class Fit:
             (loss / len(step)).backward()  # type: ignore[no-untyped-call]
             loss_sum += float(loss.detach())
             tokens += num_tokens
+        self._check_finite("the loss", loss_sum, progress, num_steps)
         norm = nn.utils.clip_grad_norm_(
             (weight for weight in self.module.parameters() if weight.requires_grad),
             self.settings.max_grad_norm,
         )
+        self._check_finite("the gradient", float(norm), progress, num_steps)
         self.optimizer.step()
         return StepDone(
             step=progress.step + 1,
@@ -145,10 +152,27 @@ class Fit:
             seconds=time.perf_counter() - begin,
         )
 
-    def _end_epoch(self, progress: Progress, best: BestWeights) -> None:
+    def _check_finite(self, what: str, value: float, progress: Progress, num_steps: int) -> None:
+        """Refuse to go on with numbers that have left all bounds: no later step brings them back."""
+        if math.isfinite(value):
+            return
+        if progress.step == 0:
+            raise ConfigError(
+                f"Before the first step has changed a weight, {what} is {value}: this encoder gives no finite "
+                "numbers. Take another one, or precision float32."
+            )
+        rate = self.optimizer.param_groups[0]["peak_lr"]
+        raise ConfigError(
+            f"Training diverged: after step {progress.step} of {num_steps}, {what} is {value}. Lower the "
+            f"learning rate (--learning-rate), which rises to {rate:g}."
+        )
+
+    def _end_epoch(self, progress: Progress, num_steps: int, best: BestWeights) -> None:
         """Validate, keep the weights if they are the best, and count the epoch as done."""
         if self.validate is not None:
-            metrics = self.validate(self.source.validation_logits())
+            logits = self.source.validation_logits()
+            self._check_finite("the largest output", float(np.abs(logits).max()), progress, num_steps)
+            metrics = self.validate(logits)
             is_best = self._is_best(metrics, progress)
             if is_best:
                 best.keep(self.module)
@@ -160,15 +184,14 @@ class Fit:
         progress.step_in_epoch = 0
 
     def _is_best(self, metrics: dict[str, float | None], progress: Progress) -> bool:
-        if self.metric not in metrics:
-            raise ConfigError(f"There is no metric {self.metric!r}; this task has {', '.join(metrics)}.")
-        value = metrics[self.metric]
+        """Whether these are the best figures so far; between equal metrics the lower loss decides."""
+        value, loss = metrics[self.metric], metrics["loss"] or 0.0
         if value is None:
             return progress.best_epoch < 0
-        sign = 1 if higher_is_better(self.metric) else -1
-        is_best = progress.best_epoch < 0 or sign * value > sign * progress.best_value
+        value = value if higher_is_better(self.metric) else -value
+        is_best = progress.best_epoch < 0 or (value, -loss) > (progress.best_value, -progress.best_loss)
         if is_best:
-            progress.best_epoch, progress.best_value = progress.epoch, value
+            progress.best_epoch, progress.best_value, progress.best_loss = progress.epoch, value, loss
         return is_best
 
     def _write_checkpoint(self, progress: Progress) -> None:
@@ -199,7 +222,8 @@ class _Clock:
         if begin < nth <= end:
             self._seconds += done.seconds
             self._tokens += done.num_tokens
-        if nth == end:
+        # Steps on cached vectors take milliseconds: what they need is not worth a word.
+        if nth == end and self._tokens:
             per_step = self._seconds / (end - begin)
             self._on_event(
                 Estimate(

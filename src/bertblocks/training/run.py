@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,23 +16,33 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bertblocks._files import replace_when_done
-from bertblocks.assembly import AssembledModel, assemble, run_packed
+from bertblocks.assembly import AssembledModel, TextModel, assemble, run_packed
 from bertblocks.blocks import Graph, Task
 from bertblocks.data import class_weights
-from bertblocks.encoder import choose_precision, resolve_device
+from bertblocks.encoder import choose_precision, resolve_device, to_precision
 from bertblocks.errors import ConfigError
 from bertblocks.evaluation import compute_metrics, primary_metric
 from bertblocks.inference import scores_from_logits, targets_in_unit
 from bertblocks.text import Encoded
-from bertblocks.training.events import Listener, Outcome, VectorsDone, ignore
+from bertblocks.training.events import Estimate, Listener, Outcome, VectorsDone, ignore
 from bertblocks.training.loop import Fit, Validate
 from bertblocks.training.losses import summed_loss
 from bertblocks.training.optimizer import build_optimizer
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.settings import TrainingSettings
-from bertblocks.training.sources import Standardizer, StepSource, TextSource, VectorSource
+from bertblocks.training.sources import (
+    Standardizer,
+    StepSource,
+    TextSource,
+    VectorSource,
+    text_steps,
+    token_lengths,
+    vector_steps,
+)
 
-_VECTORS = "vectors.npy"
+VECTORS = "vectors.npy"
+# Enough to know the rate by: the longest texts come first, so the estimate is rather too high.
+_ESTIMATE_BATCHES = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,12 +92,20 @@ def train_model(
         GraphError: If graph, task and tokenizer do not fit together.
         CheckpointError: If weights cannot be found or read.
         DataError: If rows cannot be used.
+        ConfigError: If the task has no such metric or class weights, at once; or if training diverges.
     """
+    settings.check_task(task.kind, has_validation=validation is not None)
     device = resolve_device(settings.device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
         model = assemble(graph, task)
-        settings = settings.resolved(model.module.encoder.config, trainable=graph.encoder.trainable)
+        rows = _Rows.encode(model, train, validation)
+        trainable = graph.encoder.trainable
+        settings = settings.resolved(
+            model.module.encoder.config,
+            trainable=trainable,
+            steps_per_epoch=_steps_per_epoch(rows.train_encoded, settings, trainable=trainable),
+        )
         context = _Context(
             model=model,
             settings=settings,
@@ -96,9 +116,7 @@ def train_model(
             on_event=on_event,
         )
         model.module.to(device)
-        rows = _Rows.encode(model, train, validation)
-        fit = _fit_text if graph.encoder.trainable else _fit_head
-        outcome = fit(context, rows)
+        outcome = (_fit_text if trainable else _fit_head)(context, rows)
         model.module.to("cpu").eval()
     return TrainedModel(
         model=model,
@@ -144,6 +162,12 @@ class _Rows:
             validation=validation,
             validation_encoded=model.encode(validation.texts, validation.pairs) if validation else None,
         )
+
+
+def _steps_per_epoch(encoded: Encoded, settings: TrainingSettings, *, trainable: bool) -> int:
+    if trainable:
+        return sum(1 for _ in text_steps(token_lengths(encoded), settings, 0))
+    return sum(1 for _ in vector_steps(len(encoded), settings.seed, 0))
 
 
 def _fit_text(context: _Context, rows: _Rows) -> Outcome:
@@ -242,7 +266,7 @@ def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
     """The frozen encoder's vectors of all rows, from the work folder where an earlier try left them."""
     encoded = [rows.train_encoded] + ([rows.validation_encoded] if rows.validation_encoded else [])
     total = sum(len(part) for part in encoded)
-    path = context.work / _VECTORS if context.work else None
+    path = context.work / VECTORS if context.work else None
     if context.resume and path is not None and path.exists():
         vectors = np.load(path, allow_pickle=False)
     else:
@@ -257,15 +281,29 @@ def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
 
 def _compute_vectors(context: _Context, encoded: list[Encoded], total: int) -> NDArray[np.float32]:
     module = context.model.module
-    module.eval()
-    done = 0
+    # A copy in the right precision: autocast would convert the frozen weights again for every batch.
+    encoder = to_precision(copy.deepcopy(module.encoder), context.precision)
+    frozen = TextModel(encoder, module.pooling, nn.Sequential()).eval()
+    progress = _VectorProgress(total, sum(len(ids) for part in encoded for ids in part.ids), context.on_event)
+    return np.concatenate(
+        [run_packed(frozen, part, device=context.device, on_batch=progress.count) for part in encoded]
+    )
 
-    def count(num_texts: int, num_tokens: int) -> None:
-        nonlocal done
-        done += num_texts
-        context.on_event(VectorsDone(done=done, total=total))
 
-    with context.autocast():
-        return np.concatenate(
-            [run_packed(module.pooled, part, device=context.device, on_batch=count) for part in encoded]
-        )
+class _VectorProgress:
+    """Tells how many vectors are done and, after the first batches, how long the others will take."""
+
+    def __init__(self, total_texts: int, total_tokens: int, on_event: Listener) -> None:
+        self._total_texts, self._total_tokens, self._on_event = total_texts, total_tokens, on_event
+        self._texts = self._tokens = self._batches = 0
+        self._start = time.perf_counter()
+
+    def count(self, num_texts: int, num_tokens: int) -> None:
+        """Count a batch."""
+        self._texts += num_texts
+        self._tokens += num_tokens
+        self._batches += 1
+        if self._batches == _ESTIMATE_BATCHES:
+            rate = self._tokens / (time.perf_counter() - self._start)
+            self._on_event(Estimate(seconds=(self._total_tokens - self._tokens) / rate, tokens_per_s=rate))
+        self._on_event(VectorsDone(done=self._texts, total=self._total_texts))

@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+import logging
+import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
+from bertblocks.blocks import TaskKind
 from bertblocks.encoder import EncoderConfig, Precision
 from bertblocks.errors import ConfigError
+from bertblocks.evaluation import selection_metrics
 
 OptimizerName = Literal["adamw", "google-adamw"]
+
+# A seed also goes to scikit-learn, which takes no larger one.
+_LARGEST_SEED = 2**32 - 1
+_COUNTS = ("epochs", "batch_tokens", "min_batch_texts", "patience")
+_RATES = ("learning_rate", "head_learning_rate", "max_grad_norm")
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Defaults:
-    """Measured in benchmarks/fine_tuning.py; wide encoders are 768 and more, narrow ones less."""
+    """What is used where nothing is chosen; measured, see docs/training.md.
+
+    Attributes:
+        epochs: Usual number of epochs.
+        min_steps: A small table gets more epochs, until it has so many steps.
+        max_epochs: But no more than these.
+        wide_rate: Peak learning rate of encoders that are 768 wide or more.
+        narrow_rate: The same of narrower ones.
+        head_rate: The same of new layers.
+    """
 
     epochs: int
-    patience: int
+    min_steps: int
+    max_epochs: int
     wide_rate: float
     narrow_rate: float
     head_rate: float
 
+    def epochs_for(self, steps_per_epoch: int) -> int:
+        """Epochs for a table of this size."""
+        needed = math.ceil(self.min_steps / max(1, steps_per_epoch))
+        return min(self.max_epochs, max(self.epochs, needed))
 
-_FINE_TUNING = _Defaults(epochs=4, patience=2, wide_rate=5e-5, narrow_rate=1e-4, head_rate=1e-3)
-_HEAD_ONLY = _Defaults(epochs=40, patience=5, wide_rate=1e-3, narrow_rate=1e-3, head_rate=1e-3)
+
+_FINE_TUNING = _Defaults(
+    epochs=4, min_steps=150, max_epochs=20, wide_rate=5e-5, narrow_rate=1e-4, head_rate=1e-3
+)
+_HEAD_ONLY = _Defaults(
+    epochs=40, min_steps=400, max_epochs=100, wide_rate=1e-3, narrow_rate=1e-3, head_rate=1e-3
+)
+# A run stops after this share of its epochs without a gain, but not after a single bad one.
+_PATIENCE = 0.25
+_MIN_PATIENCE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How weights are fitted. None means: the default for this encoder and mode, see `resolved`.
+    """How weights are fitted. None means: the default for this encoder and table, see `resolved`.
 
     Attributes:
         epochs: Passes over the training rows, at most.
@@ -67,43 +102,78 @@ class TrainingSettings:
     checkpoint_every_s: float = 120.0
 
     def __post_init__(self) -> None:
-        problems = [
-            f"{name} is {value}, but must be above 0"
-            for name in (
-                "epochs",
-                "batch_tokens",
-                "min_batch_texts",
-                "learning_rate",
-                "max_grad_norm",
-                "patience",
-            )
-            if (value := getattr(self, name)) is not None and value <= 0
-        ]
-        if not 0 <= self.warmup_fraction < 1:
-            problems.append(f"warmup_fraction is {self.warmup_fraction}, but must lie in [0, 1)")
-        if self.weight_decay < 0 or self.checkpoint_every_s < 0:
-            problems.append("weight_decay and checkpoint_every_s must not be negative")
-        for name, kind in (("optimizer", OptimizerName), ("precision", Precision)):
-            if getattr(self, name) not in get_args(kind):
-                problems.append(f"{name} is {getattr(self, name)!r}, but must be one of {get_args(kind)}")
-        if self.class_weight not in (None, "auto"):
-            problems.append(f"class_weight is {self.class_weight!r}, but must be 'auto' or None")
+        problems = [*self._number_problems(), *self._choice_problems()]
         if problems:
             raise ConfigError("Training cannot run with these settings: " + "; ".join(problems) + ".")
 
-    def resolved(self, config: EncoderConfig, *, trainable: bool) -> TrainingSettings:
-        """The same settings with every None replaced by the default for this encoder (docs/training.md).
+    def _number_problems(self) -> Iterator[str]:
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value, Integral) and value > 0):
+                yield f"{name} is {value!r}, but must be a whole number above 0"
+        for name in _RATES:
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value, Real) and 0 < value < math.inf):
+                yield f"{name} is {value!r}, but must be a number above 0"
+        for name in ("weight_decay", "checkpoint_every_s"):
+            value = getattr(self, name)
+            if not (_is_number(value, Real) and 0 <= value < math.inf):
+                yield f"{name} is {value!r}, but must be a number, and not negative"
+        if not (_is_number(self.warmup_fraction, Real) and 0 <= self.warmup_fraction < 1):
+            yield f"warmup_fraction is {self.warmup_fraction!r}, but must lie in [0, 1)"
+        if not (_is_number(self.seed, Integral) and 0 <= self.seed <= _LARGEST_SEED):
+            yield f"seed is {self.seed!r}, but must be a whole number from 0 to {_LARGEST_SEED}"
+
+    def _choice_problems(self) -> Iterator[str]:
+        for name, kind in (("optimizer", OptimizerName), ("precision", Precision)):
+            if getattr(self, name) not in get_args(kind):
+                yield f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(get_args(kind))}"
+        if self.class_weight not in (None, "auto"):
+            yield f"class_weight is {self.class_weight!r}, but must be 'auto' or None"
+        if not isinstance(self.device, str):
+            yield f"device is {self.device!r}, but must be 'auto', 'cpu' or 'cuda'"
+
+    def check_task(self, kind: TaskKind, *, has_validation: bool) -> None:
+        """Refuse, before any work, what a kind of task cannot do; warn of what has no effect.
+
+        Args:
+            kind: Of the task.
+            has_validation: Whether there are rows to choose the best epoch by.
+
+        Raises:
+            ConfigError: If the task has no such metric, or class weights are asked for of a regression.
+        """
+        problems = []
+        if self.metric is not None and self.metric not in selection_metrics(kind):
+            known = ", ".join(selection_metrics(kind))
+            problems.append(f"metric is {self.metric!r}, but a {kind} task has {known}")
+        if self.class_weight is not None and kind == "regression":
+            problems.append("class_weight has no effect on a regression, which has no classes: leave it out")
+        if problems:
+            raise ConfigError("Training cannot run with these settings: " + "; ".join(problems) + ".")
+        idle = [name for name in ("metric", "patience") if getattr(self, name) is not None]
+        if idle and not has_validation:
+            _LOG.warning(
+                "There are no rows for validation, so %s has no effect: all epochs are done and the last is "
+                "kept.",
+                " and ".join(idle),
+            )
+
+    def resolved(self, config: EncoderConfig, *, trainable: bool, steps_per_epoch: int) -> TrainingSettings:
+        """The same settings with every None replaced by the default for this encoder and table.
 
         Args:
             config: The encoder's sizes.
             trainable: Whether the encoder is trained too, or only the head on its vectors.
+            steps_per_epoch: Steps that an epoch has.
         """
         defaults = _FINE_TUNING if trainable else _HEAD_ONLY
         rate = defaults.wide_rate if config.hidden_size >= 768 else defaults.narrow_rate
+        epochs = self.epochs or defaults.epochs_for(steps_per_epoch)
         return replace(
             self,
-            epochs=self.epochs or defaults.epochs,
-            patience=self.patience or defaults.patience,
+            epochs=epochs,
+            patience=self.patience or max(_MIN_PATIENCE, math.ceil(epochs * _PATIENCE)),
             learning_rate=self.learning_rate or rate,
             head_learning_rate=self.head_learning_rate or self.learning_rate or defaults.head_rate,
         )
@@ -117,9 +187,16 @@ class TrainingSettings:
         """Read what to_json wrote.
 
         Raises:
-            ConfigError: If a key is unknown.
+            ConfigError: If a key is unknown, or a value cannot be.
         """
+        if not isinstance(data, dict):
+            raise ConfigError(f"The settings of training are a JSON object, found {type(data).__name__}.")
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(data) - known):
             raise ConfigError(f"Training has no setting {unknown}; its settings are {sorted(known)}.")
         return cls(**data)
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    """Whether it is a number of Python's or numpy's; True and False are none here."""
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -40,6 +40,29 @@ class StepSource(Protocol):
         ...
 
 
+def token_lengths(encoded: Encoded) -> NDArray[np.int64]:
+    """Tokens of each text after it was cut."""
+    return np.array([len(ids) for ids in encoded.ids], dtype=np.int64)
+
+
+def text_steps(
+    lengths: NDArray[np.int64], settings: TrainingSettings, epoch: int
+) -> Iterator[NDArray[np.int64]]:
+    """An epoch's steps through texts of these lengths."""
+    return plan_steps(
+        lengths,
+        step_tokens=settings.batch_tokens,
+        min_texts=settings.min_batch_texts,
+        seed=(settings.seed, epoch),
+    )
+
+
+def vector_steps(num_vectors: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
+    """An epoch's steps through cached vectors."""
+    ones = np.ones(num_vectors, dtype=np.int64)
+    return plan_steps(ones, step_tokens=_VECTORS_A_STEP, min_texts=1, seed=(seed, epoch))
+
+
 class TextSource:
     """Steps on texts, through the whole model.
 
@@ -61,17 +84,12 @@ class TextSource:
     ) -> None:
         self._module, self._train, self._validation = module, train, validation
         self._settings, self._autocast = settings, autocast
-        self._lengths = np.array([len(ids) for ids in train.ids], dtype=np.int64)
+        self._lengths = token_lengths(train)
         self._device = next(module.parameters()).device
 
     def steps(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Indices of each step's texts."""
-        return plan_steps(
-            self._lengths,
-            step_tokens=self._settings.batch_tokens,
-            min_texts=self._settings.min_batch_texts,
-            seed=(self._settings.seed, epoch),
-        )
+        return text_steps(self._lengths, self._settings, epoch)
 
     def parts(self, step: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Tensor, int]]:
         """The step in parts of at most batch_tokens tokens, each sorted by length."""
@@ -110,8 +128,7 @@ class VectorSource:
 
     def steps(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """Indices of each step's texts."""
-        ones = np.ones(len(self._train_ND), dtype=np.int64)
-        return plan_steps(ones, step_tokens=_VECTORS_A_STEP, min_texts=1, seed=(self._seed, epoch))
+        return vector_steps(len(self._train_ND), self._seed, epoch)
 
     def parts(self, step: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Tensor, int]]:
         """The step in one part."""

@@ -15,9 +15,11 @@ from bertblocks.data import (
     read_examples,
     train_validation_split,
 )
-from bertblocks.errors import ConfigError
+from bertblocks.errors import ConfigError, DataError
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.table_run import TableRun
+
+_SHOWN_LABELS, _SHOWN_CHARACTERS = 10, 40
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,16 +59,16 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
         raw, column=run.target, kind=run.task, label_separator=run.label_separator, rows=numbers
     )
     say(_describe(task, run, len(examples)))
-    train = _labeled(examples, task, run)
+    train = _labeled(examples, task, run, run.table)
     share = _as_share(run.validation)
     if share is None:
         others, other_report = _read(run, str(run.validation), say)
-        validation = _labeled(others, task, run)
+        validation = _labeled(others, task, run, str(run.validation))
     else:
         other_report = report
         kept, held_out = train_validation_split(train.targets, task, fraction=share, seed=run.training.seed)
         train, validation = train.take(kept), train.take(held_out)
-        say(f"{len(validation):,} of the rows are held out to choose the best epoch and to evaluate.")
+        say(f"{len(validation):,} of the rows are held out, to choose the best epoch and to evaluate.")
     return TableRows(
         task=task,
         train=train,
@@ -93,18 +95,22 @@ def _read(run: TableRun, path: str, say: Callable[[str], None]) -> tuple[list[Ex
     return rows, report
 
 
-def _labeled(examples: Sequence[Example], task: Task, run: TableRun) -> LabeledTexts:
-    return LabeledTexts(
-        texts=[example.text for example in examples],
-        pairs=[example.pair or "" for example in examples] if run.text_pair else None,
-        groups=[example.group or "" for example in examples] if run.group_by else None,
-        targets=encode_targets(
+def _labeled(examples: Sequence[Example], task: Task, run: TableRun, path: str) -> LabeledTexts:
+    try:
+        targets = encode_targets(
             (example.target for example in examples),
             task,
             column=run.target,
             rows=[example.row for example in examples],
             label_separator=run.label_separator,
-        ),
+        )
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return LabeledTexts(
+        texts=[example.text for example in examples],
+        pairs=[example.pair or "" for example in examples] if run.text_pair else None,
+        groups=[example.group or "" for example in examples] if run.group_by else None,
+        targets=targets,
     )
 
 
@@ -126,6 +132,11 @@ def _describe(task: Task, run: TableRun, num_rows: int) -> str:
         "multilabel": f"any of {len(task.labels)} labels",
         "regression": f"a number (mean {task.target_mean:.4g}, deviation {task.target_scale:.4g})",
     }[task.kind]
-    labels = ", ".join(task.labels[:10]) + (", ..." if len(task.labels) > 10 else "")
+    shown = [
+        repr(label if len(label) <= _SHOWN_CHARACTERS else label[:_SHOWN_CHARACTERS] + "...")
+        for label in task.labels[:_SHOWN_LABELS]
+    ]
+    labels = ", ".join(shown) + (", ..." if len(task.labels) > _SHOWN_LABELS else "")
     listed = f": {labels}" if labels else ""
-    return f"{num_rows:,} rows; the target {run.target!r} is {found}{listed} (--task overrides {task.kind})."
+    way_out = "" if run.task else f" To read it otherwise, give --task; this is {task.kind}."
+    return f"{num_rows:,} rows. The target {run.target!r} is {found}{listed}.{way_out}"

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from bertblocks.blocks import PoolingName, TaskKind
 from bertblocks.errors import ConfigError
 from bertblocks.training.settings import TrainingSettings
+
+_Kinds = tuple[type, ...]
+# Names of settings, the types that they may have, and these in words.
+_KINDS: tuple[tuple[tuple[str, ...], _Kinds, str], ...] = (
+    (("table", "text", "target", "output", "encoder", "encoding"), (str,), "a text"),
+    (("text_pair", "label_separator", "group_by", "sheet"), (str, NoneType), "a text or null"),
+    (("freeze_encoder", "skip_bad_rows", "baseline", "tensorboard"), (bool,), "true or false"),
+    (("validation",), (str, float, int), "a table or a share"),
+    (("sequence_length",), (int, NoneType), "a whole number or null"),
+    (("training",), (TrainingSettings,), "the settings of training"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +69,26 @@ class TableRun:
     tensorboard: bool = False
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {value!r}, but must be {words}"
+            for names, kinds, words in _KINDS
+            for name in names
+            if not isinstance(value := getattr(self, name), kinds)
+            or (isinstance(value, bool) and bool not in kinds)
+        ]
+        for name, choices in (("task", get_args(TaskKind)), ("pooling", get_args(PoolingName))):
+            if getattr(self, name) not in (None, *choices):
+                problems.append(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(choices)}")
+        if problems:
+            raise ConfigError("A run cannot have these settings: " + "; ".join(problems) + ".")
+
     @property
     def work(self) -> Path:
-        """Where checkpoints and logs lie until the run is done."""
+        """Where checkpoints and logs lie until the run is done: beside the output, on the same disk."""
         output = Path(self.output)
+        if output.is_symlink() or output.name in ("", ".."):
+            output = output.resolve()
         return output.with_name(output.name + ".unfinished")
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +100,7 @@ class TableRun:
         """Read what to_json wrote.
 
         Raises:
-            ConfigError: If a key is unknown or a required one is missing.
+            ConfigError: If a key is unknown, a required one is missing, or a value cannot be.
         """
         known = {field.name for field in fields(cls)}
         unknown, missing = (

@@ -11,30 +11,40 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from bertblocks._files import write_text_atomically
-from bertblocks._version import __version__
+from bertblocks.assembly import load_model
 from bertblocks.blocks import Graph, text_model
+from bertblocks.blocks.blocks import MAX_SEQUENCE_LENGTH
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
-from bertblocks.encoder import choose_precision, resolve_device
-from bertblocks.errors import ConfigError
+from bertblocks.errors import BertBlocksError
 from bertblocks.evaluation import (
     METRICS_FILE,
     BaselineResult,
     Evaluation,
     evaluate,
     measure_baseline,
+    stored_baseline,
     token_counts,
 )
 from bertblocks.inference import Predictor, targets_in_unit
 from bertblocks.training.events import Event, Listener, ignore
 from bertblocks.training.logs import LOG_FILE, TENSORBOARD_FOLDER, RunLog
 from bertblocks.training.run import TrainedModel, train_model
+from bertblocks.training.settings import TrainingSettings
 from bertblocks.training.table_rows import TableRows, read_table_rows
 from bertblocks.training.table_run import TableRun
+from bertblocks.training.work_folder import (
+    MODEL_FOLDER,
+    RUN_FILE,
+    check_places,
+    check_same_run,
+    move_to_output,
+    open_work,
+    read_record,
+    run_identity,
+    write_record,
+)
 
-RUN_FILE = "run.json"
 Say = Callable[[str], None]
 
 _LOG = logging.getLogger(__name__)
@@ -61,23 +71,48 @@ def train_table(
     """Read a table, train, evaluate on the held-out rows, and write the model's folder.
 
     Until the run is done everything lies in a folder beside the output, named `<output>.unfinished`; a run
-    that was killed goes on from there with resume, and ends with the same weights to the bit.
+    that was killed goes on from there with resume, and ends with the same weights to the bit. A run that ends
+    in an error of the caller's leaves nothing.
 
     Args:
         run: What to do.
-        resume: Go on where an earlier run with the same settings stopped; begin where there is none.
+        resume: Go on where an earlier run with the same settings stopped; begin where there is none, and only
+            evaluate where it had finished.
         on_event: Told of every step and epoch.
         say: Told, in sentences, what is found and done.
 
     Raises:
         DataError: If the table or its rows cannot be used.
-        ConfigError: If settings contradict each other, or the output is there already.
+        ConfigError: If settings contradict each other, the output is there already, or training diverges.
         CheckpointError: If the encoder cannot be found or read.
     """
-    _check_places(run, resume)
+    check_places(run, resume=resume)
     rows = read_table_rows(run, say)
+    run.training.check_task(rows.task.kind, has_validation=True)
     graph = _graph(run, rows)
-    precision = _open_work(run, _identity(run, rows), resume)
+    identity = run_identity(run, rows)
+    if (Path(run.output) / RUN_FILE).exists():
+        return _finished_before(run, rows, identity, say)
+    resumed = resume and (run.work / RUN_FILE).exists()
+    precision = open_work(run, identity, say, resume=resume)
+    try:
+        return _train(run, rows, graph, precision, resume, on_event, say)
+    except BertBlocksError:
+        # The same command would fail again: what it left would only be in the way of a mended one.
+        if not resumed:
+            shutil.rmtree(run.work)
+        raise
+
+
+def _train(
+    run: TableRun,
+    rows: TableRows,
+    graph: Graph,
+    precision: Literal["float32", "bfloat16"],
+    resume: bool,
+    on_event: Listener,
+    say: Say,
+) -> FinishedRun:
     baseline = _measure_baseline(rows, say) if run.baseline else None
     with RunLog(run.work, tensorboard=run.tensorboard) as log:
 
@@ -101,6 +136,24 @@ def train_table(
     return FinishedRun(trained=trained, evaluation=evaluation, folder=Path(run.output))
 
 
+def _finished_before(run: TableRun, rows: TableRows, identity: dict[str, Any], say: Say) -> FinishedRun:
+    """What a run gives that had ended before it was resumed; a kill may have left its work folder."""
+    output = Path(run.output)
+    record = check_same_run(output, identity, say)
+    model = load_model(output)
+    trained = TrainedModel(
+        model=model,
+        settings=TrainingSettings.from_json(record["resolved"]),
+        outcome=record["outcome"],
+        train_encoded=model.encode(rows.train.texts, rows.train.pairs),
+    )
+    if run.work.exists():
+        shutil.rmtree(run.work)
+    say(f"This run had finished before: its model is in {output}.")
+    evaluation = _evaluate(run, rows, trained, stored_baseline(output))
+    return FinishedRun(trained=trained, evaluation=evaluation, folder=output)
+
+
 def _graph(run: TableRun, rows: TableRows) -> Graph:
     defaults = encoder_defaults(resolve_encoder(run.encoder))
     return text_model(
@@ -110,67 +163,9 @@ def _graph(run: TableRun, rows: TableRows) -> Graph:
         text_pair=run.text_pair,
         target=run.target,
         pooling=run.pooling or defaults.pooling,
-        sequence_length=run.sequence_length or defaults.sequence_length,
+        sequence_length=(defaults.sequence_length if run.sequence_length is None else run.sequence_length),
         trainable=not run.freeze_encoder,
     )
-
-
-def _check_places(run: TableRun, resume: bool) -> None:
-    output = Path(run.output)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConfigError(f"{output} is there already; choose another --output, or remove it first.")
-    if run.work.exists() and not resume:
-        raise ConfigError(
-            f"{run.work} holds a run that did not finish; go on with it by --resume, or remove it."
-        )
-
-
-def _identity(run: TableRun, rows: TableRows) -> dict[str, Any]:
-    """What must be the same for a resumed run to end as the uninterrupted one."""
-    return {
-        "bertblocks": __version__,
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "settings": run.to_json(),
-        "train_rows": len(rows.train),
-        "train_sha256": rows.train.fingerprint(),
-        "validation_rows": len(rows.validation),
-        "validation_sha256": rows.validation.fingerprint(),
-    }
-
-
-def _open_work(run: TableRun, identity: dict[str, Any], resume: bool) -> Literal["float32", "bfloat16"]:
-    """Make the work folder, or make sure that the one there belongs to this very run.
-
-    Returns:
-        The precision to train in: chosen once, so that a resumed run does not choose another.
-    """
-    path = run.work / RUN_FILE
-    if resume and path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        precision: Literal["float32", "bfloat16"] = before.pop("precision")
-        if differing := _differences(before, identity):
-            raise ConfigError(
-                f"{run.work} belongs to another run, which differs in {', '.join(differing)}; give the same "
-                "settings and data, or remove it to begin anew."
-            )
-        return precision
-    precision = choose_precision(run.training.precision, resolve_device(run.training.device))
-    run.work.mkdir(parents=True, exist_ok=True)
-    _write_json(path, {**identity, "precision": precision})
-    return precision
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """Names of the entries in which two nested dictionaries differ."""
-    names = []
-    for key in sorted(before.keys() | now.keys()):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            names += _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            names.append(f"{prefix}{key} ({old!r} then, {new!r} now)")
-    return names
 
 
 def _measure_baseline(rows: TableRows, say: Say) -> BaselineResult:
@@ -192,16 +187,17 @@ def _say_what_was_cut(trained: TrainedModel, say: Say) -> None:
     encoded, tokenizer = trained.train_encoded, trained.model.tokenizer
     share = float(encoded.truncated.mean())
     if share > 0:
-        advice = (
-            "" if tokenizer.sequence_length >= 512 else "; set --sequence-length 512 to read more of them"
-        )
+        longest = min(MAX_SEQUENCE_LENGTH, trained.model.module.encoder.config.max_position_embeddings)
+        advice = f"; --sequence-length {longest} reads more of them"
+        advice = advice if tokenizer.sequence_length < longest else ""
         say(f"{share:.1%} of the training rows were cut at {tokenizer.sequence_length} tokens{advice}.")
 
 
 def _evaluate(
     run: TableRun, rows: TableRows, trained: TrainedModel, baseline: BaselineResult | None
 ) -> Evaluation:
-    training, validation = run.training, rows.validation
+    # Resolved once for the run: a resumed one is measured in the same precision.
+    training, validation = trained.settings, rows.validation
     predictor = Predictor(trained.model, precision=training.precision, device=training.device)
     found = predictor.predict(validation.texts, validation.pairs)
     return evaluate(
@@ -217,17 +213,14 @@ def _evaluate(
 
 
 def _save(run: TableRun, trained: TrainedModel, evaluation: Evaluation) -> None:
-    """Write the model's folder in one step, then remove the work folder."""
-    record = json.loads((run.work / RUN_FILE).read_text(encoding="utf-8"))
+    """Write the model inside the work folder, where a kill leaves nothing behind, and move it out."""
+    record = read_record(run.work / RUN_FILE)
     record["resolved"] = trained.settings.to_json()
     record["outcome"] = trained.outcome
     record["machine"] = {"python": platform.python_version(), "processor": platform.machine()}
-    _write_json(run.work / RUN_FILE, record)
-    _write_json(run.work / METRICS_FILE, evaluation.to_json())
+    write_record(run.work / RUN_FILE, record)
+    metrics = json.dumps(evaluation.to_json(), indent=1, ensure_ascii=False)
+    write_text_atomically(run.work / METRICS_FILE, metrics + "\n")
     extra = [run.work / name for name in (RUN_FILE, METRICS_FILE, LOG_FILE, TENSORBOARD_FOLDER)]
-    trained.model.save(run.output, extra_files=[path for path in extra if path.exists()])
-    shutil.rmtree(run.work)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    write_text_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    trained.model.save(run.work / MODEL_FOLDER, extra_files=[path for path in extra if path.exists()])
+    move_to_output(run)

@@ -1,0 +1,172 @@
+"""The folder of a run that is not done: whose it is, what may go on from it, and how it becomes the model's.
+
+`<output>.unfinished` holds run.json, checkpoints and logs. A killed run leaves it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from bertblocks._files import write_text_atomically
+from bertblocks._version import __version__
+from bertblocks.encoder import choose_precision, resolve_device
+from bertblocks.errors import ConfigError
+from bertblocks.training.checkpoint import BEST, CHECKPOINT
+from bertblocks.training.run import VECTORS
+from bertblocks.training.table_rows import TableRows
+from bertblocks.training.table_run import TableRun
+
+RUN_FILE = "run.json"
+# The finished model, until it moves to the output in one step.
+MODEL_FOLDER = "model"
+
+# Going on with another torch or another number of threads is possible, though not equal to the bit.
+_ENVIRONMENT = ("torch", "threads")
+
+
+def check_places(run: TableRun, *, resume: bool) -> None:
+    """Make sure, before any work, that a model can be put where the run wants it.
+
+    Raises:
+        ConfigError: If the output or an unfinished run is there already, or the output cannot be replaced.
+    """
+    output = Path(run.output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        if resume and (output / RUN_FILE).is_file():
+            return
+        raise ConfigError(f"{output} is there already; choose another --output, or remove it first.")
+    if os.path.ismount(output):
+        raise ConfigError(
+            f"{output} is where a disk is mounted, so that no model can take its place; choose "
+            f"{output / 'model'} as --output."
+        )
+    if not resume and _is_worth_keeping(run.work):
+        raise ConfigError(
+            f"{run.work} holds a run that did not finish; go on with it by --resume, or remove it."
+        )
+
+
+def _is_worth_keeping(work: Path) -> bool:
+    """Whether a work folder holds what took time to compute, or is none of ours."""
+    if not work.is_dir():
+        return work.exists()
+    names = {path.name for path in work.iterdir()}
+    computed = {CHECKPOINT, BEST, VECTORS, MODEL_FOLDER}
+    return bool(names) and (RUN_FILE not in names or not names.isdisjoint(computed))
+
+
+def run_identity(run: TableRun, rows: TableRows) -> dict[str, Any]:
+    """What must be the same for a resumed run to end as the uninterrupted one."""
+    return {
+        "bertblocks": __version__,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "settings": run.to_json(),
+        "train_rows": len(rows.train),
+        "train_sha256": rows.train.fingerprint(),
+        "validation_rows": len(rows.validation),
+        "validation_sha256": rows.validation.fingerprint(),
+    }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a run.json.
+
+    Raises:
+        ConfigError: If it cannot be read, or is none.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(record, dict) or not isinstance(record.get("settings"), dict):
+        raise ConfigError(f"{path} is not the record of a run: it has no 'settings'.")
+    return record
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a run.json in one step."""
+    write_text_atomically(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def check_same_run(folder: Path, identity: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """Make sure that the run.json in a folder was written by this very run.
+
+    Args:
+        folder: Holds run.json.
+        identity: As run_identity gives it.
+        say: Told of what differs without harm.
+
+    Returns:
+        The record.
+
+    Raises:
+        ConfigError: If settings or data differ, each by name.
+    """
+    record = read_record(folder / RUN_FILE)
+    environment = {key: identity[key] for key in _ENVIRONMENT}
+    rest = {key: value for key, value in identity.items() if key not in _ENVIRONMENT}
+    if differing := _differences({key: record.get(key) for key in rest}, rest):
+        raise ConfigError(
+            f"{folder} belongs to another run, which differs in {', '.join(differing)}; give the same "
+            "settings and data, or remove it to begin anew."
+        )
+    if differing := _differences({key: record.get(key) for key in environment}, environment):
+        say(
+            f"The run began with other {', '.join(differing)}: the model will be as good, but its last bits "
+            "may differ."
+        )
+    return record
+
+
+def open_work(
+    run: TableRun, identity: dict[str, Any], say: Callable[[str], None], *, resume: bool
+) -> Literal["float32", "bfloat16"]:
+    """Make the work folder, or make sure that the one to resume belongs to this very run.
+
+    Returns:
+        The precision to train in: chosen once, so that a resumed run does not choose another.
+
+    Raises:
+        ConfigError: If the folder belongs to another run.
+    """
+    path = run.work / RUN_FILE
+    if resume and path.exists():
+        begun: Literal["float32", "bfloat16"] = check_same_run(run.work, identity, say)["precision"]
+        return begun
+    precision = choose_precision(run.training.precision, resolve_device(run.training.device))
+    if run.work.exists() and not resume:
+        # Left by a run that was stopped before it had computed anything, as check_places has seen to.
+        shutil.rmtree(run.work)
+    run.work.mkdir(parents=True, exist_ok=True)
+    write_record(path, {**identity, "precision": precision})
+    return precision
+
+
+def move_to_output(run: TableRun) -> None:
+    """Give the finished model its place in one step, then remove the work folder."""
+    output = Path(run.output).resolve()
+    if output.exists():
+        # Empty, as check_places has seen to; Windows replaces no folder, not even an empty one.
+        output.rmdir()
+    (run.work / MODEL_FOLDER).rename(output)
+    shutil.rmtree(run.work)
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """Names of the entries in which two nested dictionaries differ."""
+    names = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            names += _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            names.append(f"{prefix}{key} ({old!r} then, {new!r} now)")
+    return names

@@ -1,0 +1,108 @@
+"""The command line's names: whoever changes one here breaks somebody's script."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+import typer
+
+import bertblocks
+from bertblocks.cli.app import app
+from bertblocks.cli.options import Precision
+from bertblocks.encoder import Precision as EncoderPrecision
+
+TRAIN = (
+    "TABLE --text --text-pair --target --output --encoder --task --label-separator --validation --group-by "
+    "--pooling --sequence-length --freeze-encoder --epochs --batch-tokens --learning-rate --class-weight "
+    "--metric --patience --optimizer --precision --device --seed --encoding --sheet --skip-bad-rows "
+    "--baseline/--no-baseline --tensorboard --checkpoint-every-s --resume --config --json"
+)
+COMMANDS = {
+    "quickstart": "--output",
+    "train": TRAIN,
+    "evaluate": (
+        "MODEL TABLE --text --text-pair --target --label-separator --group-by --output --precision --device "
+        "--encoding --sheet --skip-bad-rows --json"
+    ),
+    "predict": (
+        "MODEL TABLE --output --text --text-pair --precision --device --encoding --sheet --skip-bad-rows "
+        "--json"
+    ),
+    "embed": (
+        "ENCODER TABLE --text --output --pooling --sequence-length --precision --device --encoding --sheet "
+        "--skip-bad-rows --json"
+    ),
+    "info": "MODEL --json",
+}
+
+
+def commands():
+    return typer.main.get_command(app).commands
+
+
+def test_the_commands():
+    assert set(commands()) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_options(name):
+    found = [
+        "/".join([*option.opts, *option.secondary_opts])
+        if option.param_type_name == "option"
+        else option.name.upper()
+        for option in commands()[name].params
+    ]
+    assert sorted(found) == sorted(COMMANDS[name].split())
+
+
+def test_the_choices_of_precision_are_the_encoders():
+    # Written twice, so that --help need not load torch.
+    assert get_args(Precision) == get_args(EncoderPrecision)
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, None])
+def test_help(cli, name):
+    ended = cli(*([name] if name else []), "--help")
+    assert ended.status == 0 and ended.err == ""
+    assert ended.out.startswith("Usage: bertblocks")
+    for word in COMMANDS[name].split() if name else COMMANDS:
+        assert word.split("/")[0] in ended.out
+
+
+def test_every_command_is_said_in_a_line(cli):
+    assert "..." not in cli("--help").out.replace("[ARGS]...", "")
+
+
+def test_version(cli):
+    ended = cli("--version")
+    assert (ended.status, ended.out.strip()) == (0, bertblocks.__version__)
+
+
+def test_no_command_shows_the_help(cli):
+    ended = cli()
+    assert ended.status == 2 and "Usage: bertblocks" in ended.out + ended.err
+
+
+def test_an_unknown_command_or_option(cli):
+    for arguments in (["trian"], ["train", "--epoch", "3"], ["train", "--task", "clustering"], ["info"]):
+        ended = cli(*arguments)
+        assert ended.status == 2 and not ended.out and "Traceback" not in ended.err
+        assert "Error: " in ended.err
+
+
+def test_help_waits_for_no_large_package():
+    code = (
+        "import sys, bertblocks.cli; print([m for m in ('torch', 'sklearn', 'pyarrow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_python_m_bertblocks():
+    done = subprocess.run(
+        [sys.executable, "-m", "bertblocks", "--help"], capture_output=True, encoding="utf-8", check=True
+    )
+    assert "quickstart" in done.stdout

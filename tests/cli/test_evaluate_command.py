@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from tiny_tables import CLUES, class_texts, label_lists, numbers, write_csv
+
+FLOAT32 = ("--precision", "float32")
+
+
+@pytest.fixture
+def table(tmp_path):
+    texts, labels = class_texts(45, tuple(CLUES), seed=3)
+    groups = ["[red]", "b", ""] * 15
+    return write_csv(tmp_path / "test.csv", {"text": texts, "label": labels, "origin": groups})
+
+
+def test_for_people(cli, model, table):
+    ended = cli("evaluate", model, table, *FLOAT32)
+    assert ended.status == 0 and ended.err == ""
+    assert f"{model} on {table}" in ended.out and "All 45 rows" in ended.out and "colour" in ended.out
+    # The baseline was measured on other rows, in training.
+    assert "baseline (held out in training)" in ended.out
+
+
+def test_for_machines(cli, model, table):
+    found = json.loads(cli("evaluate", model, table, "--json", *FLOAT32).out)
+    assert found["rows"] == 45 and found["metrics"]["accuracy"] > 0.9
+    assert found["baseline_rows"] == "other" and found["skipped"] == {}
+
+
+def test_by_group(cli, model, table):
+    ended = cli("evaluate", model, table, "--group-by", "origin", *FLOAT32)
+    assert ended.status == 0 and "By origin" in ended.out and "[red]" in ended.out and "(none)" in ended.out
+    found = json.loads(cli("evaluate", model, table, "--group-by", "origin", "--json", *FLOAT32).out)
+    assert {group["group"]: group["rows"] for group in found["groups"]} == {
+        "(none)": 15,
+        "[red]": 15,
+        "b": 15,
+    }
+
+
+def test_metrics_as_a_file(cli, model, table, tmp_path):
+    ended = cli("evaluate", model, table, "--output", tmp_path / "a" / "report", "--json", *FLOAT32)
+    path = tmp_path / "a" / "report" / "metrics.json"
+    assert json.loads(path.read_text(encoding="utf-8")) == json.loads(ended.out)
+    assert f"Written: {path}" in ended.err
+
+
+def test_columns_of_other_names(cli, model, tmp_path):
+    texts, labels = class_texts(9, tuple(CLUES))
+    table = write_csv(tmp_path / "other.csv", {"review": texts, "topic": labels})
+    ended = cli("evaluate", model, table)
+    assert ended.is_refusal and "no column 'text'" in ended.err
+    ended = cli("evaluate", model, table, "--text", "review", "--target", "topic", *FLOAT32)
+    assert ended.status == 0, ended.err
+
+
+def test_pairs_and_numbers(cli, pair_model, tmp_path):
+    texts, values = numbers(20, seed=4)
+    columns = {"text": ["the film"] * 20, "second": texts, "label": [value + 0.5 for value in values]}
+    found = json.loads(
+        cli("evaluate", pair_model, write_csv(tmp_path / "p.csv", columns), "--json", *FLOAT32).out
+    )
+    assert found["task"] == "regression" and found["metrics"]["mae"] < 10
+
+
+def test_several_labels_are_separated_as_in_training(cli, label_model, tmp_path):
+    texts, labels = label_lists(20, seed=4)
+    columns = {"text": texts, "label": ["|".join(row) or "none" for row in labels]}
+    found = json.loads(
+        cli("evaluate", label_model, write_csv(tmp_path / "m.csv", columns), "--json", *FLOAT32).out
+    )
+    assert found["metrics"]["micro_f1"] > 0.8
+    columns["label"] = [label.replace("|", ";") for label in columns["label"]]
+    table = write_csv(tmp_path / "semicolons.csv", columns)
+    again = cli("evaluate", label_model, table, "--label-separator", ";", "--json", *FLOAT32)
+    assert json.loads(again.out)["metrics"] == found["metrics"]
+    assert cli("evaluate", label_model, table).is_refusal
+
+
+def test_bad_rows(cli, model, tmp_path):
+    table = write_csv(
+        tmp_path / "holes.csv", {"text": ["good", "", "awful"], "label": ["good", "good", "bad"]}
+    )
+    assert cli("evaluate", model, table).is_refusal
+    ended = cli("evaluate", model, table, "--skip-bad-rows", "--json", *FLOAT32)
+    assert json.loads(ended.out)["rows"] == 2 and "1 of 3 rows were left out" in ended.err
+
+
+def test_refusals(cli, model, table, tmp_path):
+    unknown = write_csv(tmp_path / "unknown.csv", {"text": ["good", "awful"], "label": ["good", "ugly"]})
+    (tmp_path / "empty.csv").write_bytes(b"text,label\n")
+    for arguments, words in (
+        ([unknown], ("unknown.csv: Column 'label', row 2", "'ugly' is unknown")),
+        ([tmp_path / "none.csv"], ("none.csv does not exist",)),
+        ([tmp_path / "empty.csv"], ("empty.csv",)),
+        ([table, "--group-by", "orign"], ("no column 'orign' (did you mean 'origin'?)",)),
+        ([table, "--text-pair", "origin"], ("text_pair has no effect",)),
+        ([table, "--label-separator", "|"], ("label_separator has no effect",)),
+        ([table, "--device", "tpu"], ("device is 'tpu'",)),
+    ):
+        ended = cli("evaluate", model, *arguments)
+        assert ended.is_refusal, ended
+        assert all(word in ended.err for word in words), ended.err
+
+
+def test_a_model_that_was_changed_is_refused(cli, model, table, tmp_path):
+    copy = shutil.copytree(model, tmp_path / "copy")
+    weights = copy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    ended = cli("evaluate", copy, table)
+    assert ended.is_refusal and "has been changed" in ended.err and "model.safetensors" in ended.err
