@@ -1,6 +1,6 @@
 """Train on the sample's twelve languages, then ask in others: a frozen encoder, a head of seconds.
 
-    python examples/languages_never_seen.py [--rows N]
+Run it as `python examples/languages_never_seen.py --rows 3000`.
 """
 
 from __future__ import annotations

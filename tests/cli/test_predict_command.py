@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bertblocks.cli.predict import _stdin_lines
 from tiny_tables import CLUES, class_texts, write_csv
 
 FLOAT32 = ("--precision", "float32")
@@ -73,6 +75,12 @@ class TestLines:
         assert [line["num_tokens"] for line in found] == [line["num_tokens"] for line in alone]
         for one, other in zip(found, alone, strict=True):
             assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-8-sig"])
+    def test_a_byte_order_mark_is_no_text(self, monkeypatch, encoding):
+        stdin = io.TextIOWrapper(io.BytesIO("\ufeffone\r\n two \n".encode()), encoding="cp1252")
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert list(_stdin_lines(encoding)) == ["one", " two "]
 
     def test_blank_lines_keep_their_place(self, cli, model):
         stdin = b"the food was awful\n\n  \nvery good music\n"

@@ -53,6 +53,25 @@ class TestOnATerminal:
                 None,
             ) or task.completed == 50
 
+    def test_tables_and_sentences_show_what_looks_like_markup(self, monkeypatch):
+        screen = io.StringIO()
+        for name in ("stdout", "stderr"):
+            mine = getattr(console, name)
+            monkeypatch.setattr(mine, "_force_terminal", True)
+            monkeypatch.setattr(mine, "_file", screen)
+        console.print_table("[b]title :cat:", ["[i]head"], [["[red]cell :dog:"]])
+        console.say("[red]said :smile:")
+        console.complain("[red]wrong \ud800")
+        shown = screen.getvalue()
+        for word in (
+            "[b]title :cat:",
+            "[i]head",
+            "[red]cell :dog:",
+            "[red]said :smile:",
+            "[red]wrong \\ud800",
+        ):
+            assert word in shown
+
 
 class TestElsewhere:
     def test_nothing_but_a_line_now_and_then(self, capsys, monkeypatch):

@@ -176,6 +176,17 @@ class TestReplay:
         assert self.weights(tmp_path, "first") == self.weights(tmp_path, "second")
         assert load_model(tmp_path / "second").module.pooling == "max"
 
+    def test_the_precision_that_was_chosen_then_is_taken_again(self, train, cli, tmp_path):
+        train("--precision", "auto", output="first")
+        path = tmp_path / "first" / "run.json"
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert record["settings"]["training"]["precision"] == "auto"
+        for precision in ("float32", "bfloat16"):
+            path.write_text(json.dumps({**record, "precision": precision}), encoding="utf-8")
+            output = tmp_path / precision
+            assert cli("train", "--config", path, "--output", output).status == 0
+            assert json.loads((output / "run.json").read_text(encoding="utf-8"))["precision"] == precision
+
     def test_options_override_the_file(self, train, cli, tmp_path, table):
         train(output="first")
         config = tmp_path / "first" / "run.json"

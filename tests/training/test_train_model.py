@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import logging
 import math
+import shutil
 from itertools import pairwise
 
 import numpy as np
@@ -122,6 +124,34 @@ def test_the_model_comes_back_in_evaluation_mode(tiny_encoder):
     trained = run(tiny_encoder("cased"), *class_texts(20), epochs=1)
     assert not any(module.training for module in trained.model.module.modules())
     assert {weight.dtype for weight in trained.model.module.parameters()} == {torch.float32}
+
+
+def test_a_step_in_parts_is_the_step_as_a_whole(tiny_encoder, tmp_path):
+    folder = shutil.copytree(tiny_encoder("cased"), tmp_path / "no dropout")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    texts, labels = class_texts(32)
+    task = infer_task(labels, column="target")
+    steps = []
+    for batch_tokens in (10_000, 40):
+        settings = TrainingSettings(
+            epochs=2, batch_tokens=batch_tokens, min_batch_texts=32, precision="float32"
+        )
+        train_model(
+            graph_of(folder, task, dropout=0.0),
+            task,
+            labeled(texts, labels, task),
+            None,
+            settings,
+            on_event=lambda event: steps.append(event) if isinstance(event, StepDone) else None,
+        )
+    whole, split = steps[:2], steps[2:]
+    assert len(split) == 2
+    for one, other in zip(whole, split, strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=1e-4)
+        assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-3)
+        assert (other.num_texts, other.num_tokens) == (one.num_texts, one.num_tokens) and one.num_texts == 32
 
 
 class TestTheBestEpoch:

@@ -158,8 +158,8 @@ class Fit:
             return
         if progress.step == 0:
             raise ConfigError(
-                f"Before the first step has changed a weight, {what} is {value}: this encoder gives no finite "
-                "numbers. Take another one, or precision float32."
+                f"Before the first step has changed a weight, {what} is {value}: this encoder gives no "
+                "finite numbers. Take another one, or precision float32."
             )
         rate = self.optimizer.param_groups[0]["peak_lr"]
         raise ConfigError(
