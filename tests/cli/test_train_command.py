@@ -34,7 +34,8 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(train, tmp_path):
     assert ended.status == 0
     assert "All 9 rows" in ended.out and f"The model is in {tmp_path / 'model'}" in ended.out
     assert "accuracy" in ended.out and "colour" in ended.out
-    assert "90 rows" in ended.err and "Epoch 2: loss" in ended.err
+    assert "90 rows" in ended.err and "Epoch 1: loss" in ended.err
+    assert "2 epochs; the best was" in ended.err
     # No bar, no color and no cursor movements in a pipe.
     assert "\x1b" not in ended.out + ended.err and "━" not in ended.out + ended.err
     assert load_model(tmp_path / "model").task.labels == ("bad", "colour", "good")

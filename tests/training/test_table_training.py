@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from bertblocks.assembly import load_model
-from bertblocks.errors import BertBlocksError, ConfigError, DataError
+from bertblocks.errors import BertBlocksError, ConfigError, DataError, MissingPackageError
 from bertblocks.inference import Predictor
 from bertblocks.training import RUN_FILE, EpochDone, StepDone, TableRun, TrainingSettings, train_table
 from bertblocks.training.checkpoint import BEST, CHECKPOINT
@@ -424,6 +425,15 @@ def test_tensorboard_events_come_along(run_of, tmp_path):
     expected = [(line["step"], pytest.approx(line["loss"])) for line in steps if line["event"] == "step"]
     assert [(scalar.step, scalar.value) for scalar in found.Scalars("train/loss")] == expected
     assert len(found.Scalars("validation/accuracy")) == 2
+
+
+def test_a_missing_tensorboard_is_said_before_any_work(run_of, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    said = []
+    with pytest.raises(MissingPackageError, match=r"pip install 'bertblocks\[tensorboard\]'"):
+        train_table(run_of(tensorboard=True, baseline=True), say=said.append)
+    assert not any("baseline" in sentence for sentence in said)
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
 def test_rows_that_cannot_be_used_are_counted(run_of, tmp_path):

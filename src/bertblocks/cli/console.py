@@ -52,7 +52,9 @@ def print_json(data: Any, *, compact: bool = False) -> None:
 
 def print_table(title: str, header: list[str], rows: list[list[str]], *, numbers: bool = True) -> None:
     """Print a result for people: the first column left, the others right if they are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    # Not the table's own title, which would be broken at the table's width.
+    stdout.print(title, style="bold")
+    table = Table(box=None, pad_edge=False, show_header=any(header))
     for index, name in enumerate(header):
         table.add_column(one_line(name), justify="right" if index and numbers else "left", overflow="fold")
     for row in rows:

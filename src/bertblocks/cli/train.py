@@ -103,11 +103,14 @@ def train(
     run = _run_of(context, config)
     try:
         with Bar() as bar:
-            finished = train_table(run, resume=resume, on_event=TrainingDisplay(bar), say=say)
+            display = TrainingDisplay(bar)
+            finished = train_table(run, resume=resume, on_event=display, say=say)
     except KeyboardInterrupt:
         if run.work.exists():
             say("Interrupted. The same command with --resume goes on from the last checkpoint.")
         raise
+    if display.summary:
+        say(display.summary)
     if as_json:
         print_json({"model": str(finished.folder), **finished.evaluation.to_json()})
     else:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from bertblocks.cli.console import say
 from bertblocks.cli.progress import Bar, duration
 from bertblocks.training import EpochDone, Estimate, Event, StepDone, VectorsDone
 
 _SHOWN_METRICS = 4
+# The head alone does dozens of epochs a second: their lines would bury everything else.
+_SECONDS_BETWEEN_EPOCHS = 1.0
 
 
 class TrainingDisplay:
@@ -18,6 +22,16 @@ class TrainingDisplay:
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
+        self._num_epochs = 0
+        self._best: EpochDone | None = None
+        self._last_epoch_line = float("-inf")
+
+    @property
+    def summary(self) -> str:
+        """Which epoch was the best; "" before the first one."""
+        if self._best is None:
+            return ""
+        return f"{self._num_epochs} epochs; the best was {self._best.epoch}: {_figures(self._best)}."
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
@@ -28,7 +42,7 @@ class TrainingDisplay:
         elif isinstance(event, StepDone):
             self._show_step(event)
         elif isinstance(event, EpochDone):
-            _show_epoch(event)
+            self._show_epoch(event)
 
     def _show_step(self, event: StepDone) -> None:
         rate = f"{event.num_tokens / event.seconds:,.0f} tokens/s" if event.num_tokens else ""
@@ -36,8 +50,15 @@ class TrainingDisplay:
             f"Training, epoch {event.epoch}", event.step, event.num_steps, f"loss {event.loss:.3f} {rate}"
         )
 
+    def _show_epoch(self, event: EpochDone) -> None:
+        self._num_epochs = event.epoch
+        if event.best:
+            self._best = event
+        if time.monotonic() - self._last_epoch_line >= _SECONDS_BETWEEN_EPOCHS:
+            self._last_epoch_line = time.monotonic()
+            say(f"Epoch {event.epoch}: {_figures(event)}{'  (best so far)' if event.best else ''}")
 
-def _show_epoch(event: EpochDone) -> None:
+
+def _figures(event: EpochDone) -> str:
     shown = [f"{name} {value:.3f}" for name, value in event.metrics.items() if value is not None]
-    mark = "  (best so far)" if event.best else ""
-    say(f"Epoch {event.epoch}: {', '.join(shown[:_SHOWN_METRICS])}{mark}")
+    return ", ".join(shown[:_SHOWN_METRICS])

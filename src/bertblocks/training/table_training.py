@@ -113,8 +113,9 @@ def _train(
     on_event: Listener,
     say: Say,
 ) -> FinishedRun:
-    baseline = _measure_baseline(rows, say) if run.baseline else None
+    # The log comes first: it fails at once where TensorBoard is wanted, and not there.
     with RunLog(run.work, tensorboard=run.tensorboard) as log:
+        baseline = _measure_baseline(rows, say) if run.baseline else None
 
         def tell_both(event: Event) -> None:
             log(event)
