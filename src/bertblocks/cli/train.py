@@ -20,7 +20,7 @@ from bertblocks.cli.options import (
     Sheet,
     SkipBadRows,
 )
-from bertblocks.cli.progress import Bar
+from bertblocks.cli.progress import Bar, duration
 from bertblocks.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def train(
         print_json({"model": str(finished.folder), **finished.evaluation.to_json()})
     else:
         _print_finished(run, finished)
+        if run.encoder == "mini" and not run.freeze_encoder:
+            say(_cost_of_full_size(finished, display.tokens_per_s))
 
 
 def _print_finished(run: TableRun, finished: FinishedRun) -> None:
@@ -122,8 +124,6 @@ def _print_finished(run: TableRun, finished: FinishedRun) -> None:
     rows = f"Held-out rows of {run.table}" if held_out else f"Validation rows, {run.validation}"
     print_evaluation(finished.evaluation, title=rows)
     print(f"\nThe model is in {finished.folder}")
-    if run.encoder == "mini" and not run.freeze_encoder:
-        say(_cost_of_full_size())
 
 
 def _run_of(context: typer.Context, config: Path | None) -> TableRun:
@@ -176,11 +176,16 @@ def _as_option(name: str) -> str:
     return "TABLE" if name == "table" else f"--{name.replace('_', '-')}"
 
 
-def _cost_of_full_size() -> str:
+def _cost_of_full_size(finished: FinishedRun, tokens_per_s: float | None) -> str:
+    """What the full-size encoder would cost here, reckoned from its layers' operations and mini's rate."""
     from bertblocks.checkpoints import NAMED_ENCODERS
 
     full = NAMED_ENCODERS["multilingual-cased"]
-    return (
+    cost = (
         f"This was mini, which ships inside the package. --encoder {full.name} is larger: it fetches "
-        f"{full.size_bytes / 1e6:.0f} MB once, and a token costs it 4 times as many operations."
+        f"{full.size_bytes / 1e6:.0f} MB once"
     )
+    if tokens_per_s is None:
+        return f"{cost}, and a token costs it 4 times as many operations."
+    tokens = sum(len(ids) for ids in finished.trained.train_encoded.ids)
+    return f"{cost}, and takes about {duration(tokens * 4 / tokens_per_s)} an epoch here."

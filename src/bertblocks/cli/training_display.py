@@ -18,9 +18,13 @@ class TrainingDisplay:
 
     Args:
         bar: Where steps are shown.
+
+    Attributes:
+        tokens_per_s: As the run's estimate says; None before there is one.
     """
 
     def __init__(self, bar: Bar) -> None:
+        self.tokens_per_s: float | None = None
         self._bar = bar
         self._num_epochs = 0
         self._best: EpochDone | None = None
@@ -38,6 +42,7 @@ class TrainingDisplay:
         if isinstance(event, VectorsDone):
             self._bar.show("Encoding texts", event.done, event.total)
         elif isinstance(event, Estimate):
+            self.tokens_per_s = event.tokens_per_s
             say(f"This will take about {duration(event.seconds)} ({event.tokens_per_s:,.0f} tokens/s).")
         elif isinstance(event, StepDone):
             self._show_step(event)
