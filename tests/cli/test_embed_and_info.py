@@ -6,6 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
+from bertblocks import sample
+from bertblocks.cli.quickstart import _print_accuracy
+from bertblocks.evaluation import Evaluation, GroupEvaluation, Metrics
 from bertblocks.inference import load_encoder
 from tiny_tables import class_texts, write_csv
 
@@ -46,6 +49,14 @@ class TestEmbed:
         out = ("--output", tmp_path / "v.npy", *FLOAT32)
         ended = cli("embed", encoder, table, "--text", "text", "--sequence-length", 4, *out)
         assert ended.status == 0 and "12 texts were cut" in ended.err
+
+    def test_unknown_tokens_are_told_of(self, cli, encoder, tmp_path):
+        table = write_csv(tmp_path / "odd.csv", {"text": ["very good", "好 好 good"]})
+        out = ("--output", tmp_path / "v.npy", *FLOAT32)
+        ended = cli("embed", encoder, table, "--text", "text", *out)
+        assert ended.status == 0 and ended.err == "2 tokens (22.2%) are unknown to the vocabulary.\n"
+        found = json.loads(cli("embed", encoder, table, "--text", "text", "--json", *out).out)
+        assert (found["num_unknown"], found["num_tokens_read"]) == (2, 9)
 
     def test_refusals(self, cli, encoder, table, tmp_path):
         out = ("--output", tmp_path / "v.npy")
@@ -90,6 +101,17 @@ class TestInfo:
     def test_a_name_that_looks_like_markup(self, cli, encoder, tmp_path):
         folder = shutil.copytree(encoder, tmp_path / "[bold]model[")
         assert "[bold]model[" in cli("info", folder).out
+
+
+def test_quickstart_counts_what_it_speaks_of(capsys):
+    names = (*sample.TRAINING_LANGUAGES, "xx", "yy", "zz")
+    metrics = Metrics(num_rows=4, values={"accuracy": 0.5})
+    groups = tuple(GroupEvaluation(name=name, metrics=metrics, tokens=None) for name in names)
+    evaluation = Evaluation(kind="classification", overall=metrics, group_by="language", groups=groups)
+    _print_accuracy(evaluation, evaluation, num_classes=7)
+    out = capsys.readouterr().out
+    assert "(7 groups)" in out and "3 languages it has never seen" in out
+    assert f"the {len(sample.TRAINING_LANGUAGES)} languages it was trained on" in out
 
 
 def test_quickstart_overwrites_nothing(cli, tmp_path):

@@ -19,7 +19,8 @@ def table(tmp_path):
 
 def test_for_people(cli, model, table):
     ended = cli("evaluate", model, table, *FLOAT32)
-    assert ended.status == 0 and ended.err == ""
+    path = model.with_name(f"{model.name}-evaluation") / "metrics.json"
+    assert ended.status == 0 and ended.err == f"Written: {path}\n"
     assert f"{model} on {table}" in ended.out and "All 45 rows" in ended.out and "colour" in ended.out
     # The baseline was measured on other rows, in training.
     assert "baseline (held out in training)" in ended.out
@@ -47,6 +48,28 @@ def test_metrics_as_a_file(cli, model, table, tmp_path):
     path = tmp_path / "a" / "report" / "metrics.json"
     assert json.loads(path.read_text(encoding="utf-8")) == json.loads(ended.out)
     assert f"Written: {path}" in ended.err
+
+
+def test_metrics_are_written_beside_the_model_by_default(cli, model, table, tmp_path, monkeypatch):
+    folder = tmp_path / "my.model"
+    shutil.copytree(model, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    path = tmp_path / "my.model-evaluation" / "metrics.json"
+    ended = cli("evaluate", folder, table, "--json", *FLOAT32)
+    assert ended.err == f"Written: {path}\n"
+    assert json.loads(path.read_text(encoding="utf-8")) == json.loads(ended.out)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    # Another run replaces it; "." is beside itself too.
+    monkeypatch.chdir(folder)
+    ended = cli("evaluate", ".", table, "--group-by", "origin", "--json", *FLOAT32)
+    assert json.loads(path.read_text(encoding="utf-8")) == json.loads(ended.out)
+    assert [entry.name for entry in path.parent.iterdir()] == ["metrics.json"]
+
+
+def test_a_folder_that_cannot_be_written_to_costs_no_figures(cli, model, table, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    ended = cli("evaluate", model, table, "--output", tmp_path / "file" / "report", "--json", *FLOAT32)
+    assert ended.status == 1 and ended.err.count("error: ") == 1 and json.loads(ended.out)["rows"] == 45
 
 
 def test_columns_of_other_names(cli, model, tmp_path):

@@ -53,6 +53,10 @@ class TestOneText:
         ended = cli("predict", model, "--text", "good " * 500, *FLOAT32)
         assert ended.status == 0 and "502 tokens and was cut" in ended.err
 
+    def test_unknown_tokens_are_told_of(self, cli, model):
+        ended = cli("predict", model, "--text", "good 好", *FLOAT32)
+        assert ended.status == 0 and ended.err == "1 of its tokens are unknown to the vocabulary.\n"
+
 
 class TestLines:
     TEXTS = ("the food was awful", "red and blue", "very good music")
@@ -145,14 +149,31 @@ class TestATable:
         rows = rows_of(tmp_path / "out.csv")
         assert [row["id"] for row in rows] == [str(index) for index in range(30)]
         assert sum(row["prediction"] == row["truth"] for row in rows) >= 28
-        assert {"probability:bad", "num_tokens", "truncated"} <= set(rows[0])
+        assert {"probability:bad", "num_tokens", "truncated", "num_unknown"} <= set(rows[0])
 
     def test_json_says_what_happened(self, cli, model, table, tmp_path):
         found = json.loads(
             cli("predict", model, table, "--output", tmp_path / "out.jsonl", "--json", *FLOAT32).out
         )
         assert found["num_rows"] == 30 and found["num_empty"] == 0
+        assert set(found) == {
+            "output",
+            "num_rows",
+            "num_truncated",
+            "num_unknown",
+            "num_tokens_read",
+            "num_empty",
+            "num_dropped",
+        }
         assert found["output"] == str(tmp_path / "out.jsonl")
+
+    def test_unknown_tokens_are_told_of(self, cli, model, tmp_path):
+        table = write_csv(tmp_path / "odd.csv", {"text": ["very good", "好 好 good", "the 好"]})
+        ended = cli("predict", model, table, "--output", tmp_path / "out.csv", *FLOAT32)
+        assert ended.status == 0
+        # Three of 4 + 5 + 4 tokens, special ones included.
+        assert ended.err == "3 tokens (23.1%) are unknown to the vocabulary.\n"
+        assert [row["num_unknown"] for row in rows_of(tmp_path / "out.csv")] == ["0", "2", "1"]
 
     def test_rows_without_a_text(self, cli, model, tmp_path):
         table = write_csv(

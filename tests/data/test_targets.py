@@ -165,6 +165,8 @@ def test_class_weights_of_several_labels_set_rows_without_against_rows_with():
     task = Task(kind="multilabel", labels=("a", "b", "c"))
     targets = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=np.float32)
     np.testing.assert_allclose(class_weights(targets, task), [1 / 3, 3, 1], rtol=1e-6)
+    # A label that every row has keeps its weight too.
+    np.testing.assert_allclose(class_weights(targets[:3], task), [1, 2, 1], rtol=1e-6)
     with pytest.raises(ConfigError, match="no effect on a regression"):
         class_weights(np.zeros(3), Task(kind="regression"))
 

@@ -71,6 +71,21 @@ def test_malformed_json_lines_are_problems_of_their_own(tmp_path):
     assert 8 in found
 
 
+def test_a_key_that_comes_after_the_columns_are_named_is_a_problem_of_its_row(tmp_path):
+    late = '{"text": "c", "note": 1, "text": "d", "\\ud800": 2}'
+    path = _lines(tmp_path, *['{"text": "a", "label": "x"}'] * 1000, late, '{"label": "y"}')
+    table = open_table(path)
+    (batch,) = table.batches()
+    assert batch.rows == [*range(1, 1001), 1002] and set(batch.columns) == {"text", "label"}
+    (problem,) = batch.problems
+    assert (problem.row, problem.line, problem.reason) == (1001, 1001, "malformed row")
+    assert "the key 'note', '\\ud800' is in none of the first 1,000 rows" in problem.message
+    assert "put a row that has it among these" in problem.message and "Parquet or CSV" in problem.message
+    # Who reads certain columns loses nothing by the others.
+    (batch,) = table.batches(["text"])
+    assert batch.problems == () and batch.columns["text"][1000:] == ["d", None]
+
+
 def test_json_lines_in_gzip_and_other_encodings(tmp_path):
     path = tmp_path / "t.ndjson.gz"
     path.write_bytes(gzip.compress('\ufeff{"text": "ä"}\n'.encode("utf-16-le")))

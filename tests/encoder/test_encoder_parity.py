@@ -14,8 +14,9 @@ from parity import (
 )
 
 from bertblocks.checkpoints import read_checkpoint
-from bertblocks.encoder import BertEncoder, EncoderConfig, PackedTokens
-from bertblocks.errors import ShapeError
+from bertblocks.encoder import BertEncoder, EncoderConfig, PackedTokens, resolve_device
+from bertblocks.encoder.linear import precision
+from bertblocks.errors import ConfigError, ShapeError
 
 LENGTHS = [7, 3, 3, 12, 64, 1, 12, 12, 5]
 
@@ -85,6 +86,49 @@ def test_too_long_a_sequence_is_refused(tmp_path):
     encoder = our_encoder(random_bert(), tmp_path)
     with pytest.raises(ShapeError, match=r"65 tokens.*64"):
         encoder(PackedTokens.pack(random_ids(97, [65])))
+
+
+def test_the_gain_of_bfloat16_is_one_of_pairs(monkeypatch):
+    # Seconds of products that take 2 and 1, on a machine that other work slows now and then.
+    slowed = {4: 10.0, 5: 10.0, 6: 10.0, 7: 10.0, 8: 30.0, 11: 30.0}
+    calls = []
+
+    def seconds(x, weight):
+        calls.append(x.dtype)
+        assert x.dtype == weight.dtype
+        return (2.0 if x.dtype == torch.float32 else 1.0) * slowed.get(len(calls) - 1, 1.0)
+
+    monkeypatch.setattr(precision, "_product_seconds", seconds)
+    assert precision._bfloat16_gain.__wrapped__() == 2.0
+    assert calls == [torch.float32, torch.bfloat16] * 8
+
+
+def test_the_gain_of_bfloat16_can_be_measured():
+    assert 0 < precision._bfloat16_gain.__wrapped__() < float("inf")
+
+
+@pytest.mark.parametrize(
+    "device", ["mps", "meta", "tpu", "cpu:0", "CUDA", "cuda:", "cuda:-1", "cuda:x", "cuda:0\n", ""]
+)
+def test_devices_that_are_not_supported(monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match="must be 'auto', 'cpu', 'cuda', or 'cuda:1'"):
+        resolve_device(device)
+
+
+def test_devices(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == resolve_device("cpu") == torch.device("cpu")
+    for device in ("cuda", "cuda:0"):
+        with pytest.raises(ConfigError, match="finds no CUDA GPU here"):
+            resolve_device(device)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("auto") == resolve_device("cuda") == torch.device("cuda")
+    assert resolve_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ConfigError, match="device is 'cuda:2', but the number of CUDA GPUs here is 2"):
+        resolve_device("cuda:2")
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertblocks.blocks import Task
-from bertblocks.data import open_table, open_writer
+from bertblocks.data import json_tables, open_table, open_writer
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference import (
     JobReport,
@@ -25,7 +25,7 @@ from bertblocks.inference import (
 from tiny import tiny_model
 
 TOPICS = Task(kind="binary", labels=("no", "yes"))
-ADDED = ["prediction", "probability:no", "probability:yes", "num_tokens", "truncated"]
+ADDED = ["prediction", "probability:no", "probability:yes", "num_tokens", "truncated", "num_unknown"]
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,29 @@ def read(path: Path) -> dict[str, list[Any]]:
     return found
 
 
+def report_of(found: Any, limit: int, **counts: int) -> JobReport:
+    """The report on texts of which the tokenizer counted this."""
+    return JobReport(
+        num_unknown=int(found.num_unknown.sum()),
+        num_tokens_read=sum(min(int(count), limit) for count in found.num_tokens),
+        **{"num_truncated": 0, "num_empty": 0, "num_dropped": 0, **counts},
+    )
+
+
 ROWS = {
     "id": [f"{i:02}" for i in range(10)],
-    "text": ["dear food", "slow", "a " * 40, "The film", "x", "I would", "great", "zebra", "bad", "red cat"],
+    "text": [
+        "dear food",
+        "slow",
+        "a " * 40,
+        "The film",
+        "好 好 x",
+        "I would",
+        "great",
+        "zebra",
+        "bad",
+        "red cat",
+    ],
     "note": ["", "a,b", 'say "x"', "two\nlines", "ü", "", "", "", "", "last"],
 }
 
@@ -73,17 +93,19 @@ def test_rows_keep_their_order_and_columns(predictor, tmp_path, small_windows, s
     table = write(tmp_path / f"in.{source}", ROWS)
     done = []
     report = predict_table(predictor, table, tmp_path / f"out.{ending}", on_batch=done.append)
-    assert report == JobReport(num_rows=10, num_truncated=1, num_empty=0, num_dropped=0)
+    expected = predictor.predict(ROWS["text"])
+    assert report == report_of(expected, 16, num_rows=10, num_truncated=1)
+    assert report.num_unknown == 2 and 0 < report.unknown_share < 1
     assert done == [3, 3, 3, 1]
     found = read(tmp_path / f"out.{ending}")
     assert list(found) == [*ROWS, *ADDED]
     assert found["id"] == ROWS["id"] and found["text"] == ROWS["text"]
     assert [note or "" for note in found["note"]] == ROWS["note"]
-    expected = predictor.predict(ROWS["text"])
     assert found["prediction"] == expected.answers
     probabilities = np.array([found["probability:no"], found["probability:yes"]], dtype=np.float64).T
     np.testing.assert_allclose(probabilities, expected.scores, atol=2e-6)
     assert [int(count) for count in found["num_tokens"]] == expected.num_tokens.tolist()
+    assert [int(count) for count in found["num_unknown"]] == expected.num_unknown.tolist()
     cut = [value in (True, "true") for value in found["truncated"]]
     assert cut == expected.truncated.tolist() == [i == 2 for i in range(10)]
 
@@ -119,7 +141,7 @@ def test_numbers_and_labels(tiny_encoder, tmp_path):
     predict_table(predictor, table, tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == [*ROWS, "prediction", "num_tokens", "truncated"]
+    assert list(rows[0]) == [*ROWS, "prediction", "num_tokens", "truncated", "num_unknown"]
     expected = predictor.predict(ROWS["text"]).scores
     assert np.array_equal(np.array([row["prediction"] for row in rows], dtype=np.float32), expected)
     assert max(len(row["prediction"]) for row in rows) <= 12, "a float32 needs nine digits, not seventeen"
@@ -146,7 +168,8 @@ def test_rows_without_a_text(predictor, tmp_path, small_windows, ending):
     assert "--skip-bad-rows" in message and "on_bad_row='skip'" in message
     assert not output.exists()
     report = predict_table(predictor, table, output, on_bad_row="skip")
-    assert report == JobReport(num_rows=9, num_truncated=0, num_empty=5, num_dropped=0)
+    expected = predictor.predict(["good", "bad", "slow", "x"])
+    assert report == report_of(expected, 16, num_rows=9, num_empty=5)
     found = read(output)
     assert found["n"] == GAPS["n"]
     missing = [i in (1, 3, 4, 5, 7) for i in range(9)]
@@ -168,7 +191,10 @@ def test_a_table_whose_first_rows_have_no_text(predictor, tmp_path, small_window
 def test_no_row_has_a_text(predictor, tmp_path):
     table = write(tmp_path / "in.jsonl", {"text": [None, ""], "n": [1, 2]})
     report = predict_table(predictor, table, tmp_path / "out.parquet", on_bad_row="skip")
-    assert report == JobReport(num_rows=2, num_truncated=0, num_empty=2, num_dropped=0)
+    assert report == JobReport(
+        num_rows=2, num_truncated=0, num_unknown=0, num_tokens_read=0, num_empty=2, num_dropped=0
+    )
+    assert report.unknown_share == 0
     assert pq.read_schema(tmp_path / "out.parquet").field("num_tokens").type == pa.int64()
 
 
@@ -185,8 +211,19 @@ def test_rows_that_cannot_be_read(predictor, tmp_path):
     with pytest.raises(DataError, match="row 2"):
         predict_table(predictor, open_table(path), tmp_path / "out.csv")
     report = predict_table(predictor, open_table(path), tmp_path / "out.csv", on_bad_row="skip")
-    assert report == JobReport(num_rows=2, num_truncated=0, num_empty=0, num_dropped=2)
+    assert report == report_of(predictor.predict(["good", "red"]), 16, num_rows=2, num_dropped=2)
     assert read(tmp_path / "out.csv")["text"] == ["good", "red"]
+
+
+def test_a_row_with_a_key_that_is_no_column_is_not_written_without_it(predictor, tmp_path, monkeypatch):
+    monkeypatch.setattr(json_tables, "_ROWS_THAT_NAME_COLUMNS", 2)
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "good"}\n{"text": "bad"}\n{"text": "red", "id": 3}\n', encoding="utf-8")
+    for ending in ("csv", "parquet"):
+        with pytest.raises(DataError, match=r"row 3 \(line 3\): the key 'id' is in none of the first 2 rows"):
+            predict_table(predictor, open_table(path), tmp_path / f"out.{ending}")
+    report = predict_table(predictor, open_table(path), tmp_path / "out.csv", on_bad_row="skip")
+    assert (report.num_rows, report.num_dropped) == (2, 1)
 
 
 def test_a_parquet_column_that_begins_empty_keeps_its_type(predictor, tmp_path, small_windows):
@@ -286,7 +323,9 @@ def test_vectors_as_an_array(encoder, tmp_path, small_windows, pooling):
         sequence_length=16,
         on_batch=done.append,
     )
-    assert report == JobReport(num_rows=10, num_truncated=1, num_empty=0, num_dropped=0)
+    tokens = encoder.tokenize(ROWS["text"], 16)
+    assert report == report_of(tokens, 16, num_rows=10, num_truncated=1)
+    assert report.num_tokens_read == sum(map(len, tokens.ids)) and report.num_unknown == 2
     assert done == [3, 3, 3, 1]
     found = np.load(tmp_path / "out.npy")
     assert found.dtype == np.float32
@@ -310,7 +349,8 @@ def test_vectors_of_rows_without_a_text(encoder, tmp_path, small_windows):
     with pytest.raises(DataError, match="expected a text, found None"):
         embed_table(encoder, table, tmp_path / "out.npy", text="text")
     report = embed_table(encoder, table, tmp_path / "out.npy", text="text", on_bad_row="skip")
-    assert report == JobReport(num_rows=9, num_truncated=0, num_empty=5, num_dropped=0)
+    tokens = encoder.tokenize(["good", "bad", "slow", "x"])
+    assert report == report_of(tokens, 128, num_rows=9, num_empty=5)
     missing = [i in (1, 3, 4, 5, 7) for i in range(9)]
     assert np.isnan(np.load(tmp_path / "out.npy")).all(axis=1).tolist() == missing
     assert np.isnan(np.load(tmp_path / "out.npy")).any(axis=1).tolist() == missing
@@ -323,7 +363,8 @@ def test_an_array_has_a_row_for_every_row_whose_text_can_be_read(encoder, tmp_pa
     path = tmp_path / "in.csv"
     path.write_bytes("text,note\ngood,a\nbad,\xff\nslow\xff,c\nred,d\n".encode("latin-1"))
     report = embed_table(encoder, open_table(path), tmp_path / "out.npy", text="text", on_bad_row="skip")
-    assert report == JobReport(num_rows=3, num_truncated=0, num_empty=0, num_dropped=1)
+    tokens = encoder.tokenize(["good", "bad", "red"])
+    assert report == report_of(tokens, 128, num_rows=3, num_dropped=1)
     expected = encoder.encode(["good", "bad", "red"])
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
 
@@ -332,7 +373,7 @@ def test_an_array_without_rows(encoder, tmp_path):
     path = tmp_path / "in.csv"
     path.write_bytes("text,note\n\xff,a\n".encode("latin-1"))
     report = embed_table(encoder, open_table(path), tmp_path / "out.npy", text="text", on_bad_row="skip")
-    assert report == JobReport(num_rows=0, num_truncated=0, num_empty=0, num_dropped=1)
+    assert report == report_of(encoder.tokenize([]), 128, num_rows=0, num_dropped=1)
     assert np.load(tmp_path / "out.npy").shape == (0, 32)
 
 

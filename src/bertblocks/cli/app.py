@@ -58,9 +58,6 @@ def main() -> None:
     except BertBlocksError as error:
         complain(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        complain("interrupted")
-        sys.exit(130)
     except OSError as error:
         complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
         sys.exit(1)

@@ -73,3 +73,5 @@ def embed(
     print(f"{report.num_rows:,} vectors of {loaded.config.hidden_size} numbers ({pooling}) are in {output}")
     if report.num_truncated:
         say(f"{report.num_truncated:,} texts were cut.")
+    if report.num_unknown:
+        say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")

@@ -34,7 +34,9 @@ def evaluate(
         str | None, typer.Option(help="Splits the target into several labels; as in training by default.")
     ] = None,
     group_by: Annotated[str | None, typer.Option(help="Column for metrics by group.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for metrics.json.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for metrics.json; MODEL-evaluation by default.")
+    ] = None,
     precision: PrecisionOption = "auto",
     device: Device = "auto",
     encoding: Encoding = "utf-8",
@@ -44,12 +46,12 @@ def evaluate(
 ) -> None:
     """Compare a model's predictions with a table's truth.
 
-    As a whole, by class and by group.
+    As a whole, by class and by group; metrics.json keeps all of it.
     """
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks._files import write_text_atomically
     from bertblocks.data import RowReport, open_table
-    from bertblocks.evaluation import evaluate_table, stored_baseline
+    from bertblocks.evaluation import METRICS_FILE, evaluate_table, stored_baseline
     from bertblocks.inference import Predictor
 
     predictor = Predictor.load(model, precision=precision, device=device)
@@ -70,14 +72,21 @@ def evaluate(
         )
     if summary := report.summary():
         say(f"{table}: {summary}")
-    if output is not None:
-        path = output / "metrics.json"
-        write_text_atomically(path, json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n")
-        say(f"Written: {path}")
     if as_json:
         print_json(result.to_json())
     else:
         print_evaluation(result, title=f"{model} on {table}")
+    # Last: a folder that cannot be written to should not cost the figures.
+    path = (output or _folder_beside(model)) / METRICS_FILE
+    write_text_atomically(path, json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n")
+    say(f"Written: {path}")
+
+
+def _folder_beside(model: Path) -> Path:
+    """Where metrics go by default: what lies in the model's own folder stays as training left it."""
+    # "." and ".." have no name of their own to add to.
+    named = model.resolve() if model.name in ("", "..") else model
+    return named.with_name(f"{named.name}-evaluation")
 
 
 def _label_separator(model: Path) -> str | None:

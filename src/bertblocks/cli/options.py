@@ -25,4 +25,4 @@ PrecisionOption = Annotated[
 PoolingOption = Annotated[
     PoolingName | None, typer.Option(help="How token vectors become one; the encoder's own way by default.")
 ]
-Device = Annotated[str, typer.Option(help="cpu, cuda, or auto.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto.")]

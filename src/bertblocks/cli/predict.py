@@ -103,6 +103,8 @@ def _print_report(report: JobReport, output: Path, as_json: bool) -> None:
     print(f"{report.num_rows:,} rows are in {output}")
     if report.num_truncated:
         say(f"{report.num_truncated:,} texts were cut, as the column 'truncated' says.")
+    if report.num_unknown:
+        say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")
     if report.num_empty or report.num_dropped:
         say(
             f"{report.num_empty:,} rows without a text have no prediction; "
@@ -182,3 +184,5 @@ def _print_prediction(prediction: Prediction, *, as_json: bool) -> None:
         print(f"{prediction.answer:.6g}")
     if prediction.truncated:
         say(f"The text has {prediction.num_tokens:,} tokens and was cut.")
+    if prediction.num_unknown:
+        say(f"{prediction.num_unknown:,} of its tokens are unknown to the vocabulary.")

@@ -50,7 +50,8 @@ def quickstart(
     if model.exists():
         raise ConfigError(f"{model} is there already; remove it, or choose another --output.")
     say(
-        "Which group of emoji is the thing that a text names? Unicode's names in 12 languages teach it.\n"
+        "Which group of emoji is the thing that a text names? "
+        f"Unicode's names in {len(sample.TRAINING_LANGUAGES)} languages teach it.\n"
         "The table and the encoder, mini, ship inside the package.\n"
     )
     run = TableRun(
@@ -62,7 +63,7 @@ def quickstart(
         baseline=False,
     )
     with Bar() as bar:
-        train_table(run, on_event=TrainingDisplay(bar), say=say)
+        train_table(run, resume=True, on_event=TrainingDisplay(bar), say=say)
         predictor = Predictor.load(model)
         table = open_table(sample.evaluation_table())
         evaluation = evaluate_table(
@@ -71,7 +72,8 @@ def quickstart(
             group_by="language",
             on_batch=lambda num_rows: bar.add("Evaluating", num_rows),
         )
-    _print_accuracy(_seen_and_unseen(evaluation), _seen_and_unseen(_evaluate_baseline(predictor.model.task)))
+    task = predictor.model.task
+    _print_accuracy(evaluation, _evaluate_baseline(task), num_classes=len(task.labels))
     _print_examples(predictor)
     print(f"\nDone in {duration(time.monotonic() - start)}. The model is in {model}. Go on with:\n")
     print(f'  bertblocks predict {model} --text "rote Äpfel"')
@@ -110,13 +112,20 @@ def _seen_and_unseen(evaluation: Evaluation) -> tuple[float, float]:
     return right[0] / rows[0], right[1] / rows[1]
 
 
-def _print_accuracy(model: tuple[float, float], baseline: tuple[float, float]) -> None:
+def _print_accuracy(evaluation: Evaluation, baseline: Evaluation, *, num_classes: int) -> None:
+    from bertblocks.sample import TRAINING_LANGUAGES
+
+    num_unseen = sum(group.name not in TRAINING_LANGUAGES for group in evaluation.groups)
+    names = (
+        f"the {len(TRAINING_LANGUAGES)} languages it was trained on",
+        f"{num_unseen} languages it has never seen",
+    )
+    shares = zip(_seen_and_unseen(evaluation), _seen_and_unseen(baseline), strict=True)
     rows = [
-        ["the 12 languages it was trained on", f"{model[0]:.0%}", f"{baseline[0]:.0%}"],
-        ["97 languages it has never seen", f"{model[1]:.0%}", f"{baseline[1]:.0%}"],
+        [name, f"{ours:.0%}", f"{theirs:.0%}"] for name, (ours, theirs) in zip(names, shares, strict=True)
     ]
     print_table(
-        "Right answers on emoji that were not in the training table (9 groups)",
+        f"Right answers on emoji that were not in the training table ({num_classes} groups)",
         ["", "bertblocks", "TF-IDF, without BERT"],
         rows,
     )

@@ -27,11 +27,16 @@ from bertblocks.errors import DataError
 
 # Objects may leave keys out, so columns are what the first rows name together.
 _ROWS_THAT_NAME_COLUMNS = 1000
+_SHOWN_KEYS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonLinesTable:
-    """A JSON Lines file; see `Table`. A key that is absent or null is a missing value."""
+    """A JSON Lines file; see `Table`.
+
+    A key that is absent or null is a missing value. Where all columns are read, a row with a key that is none
+    of them cannot be: its value would be lost in silence.
+    """
 
     path: Path
     columns: tuple[str, ...]
@@ -49,10 +54,14 @@ class JsonLinesTable:
         wanted = self.columns if columns is None else tuple(columns)
         check_columns(self.path, self.columns, wanted)
         check_batch_rows(batch_rows)
-        return batched(self._rows(wanted), wanted, batch_rows, encoding=self.encoding)
+        rows = self._rows(wanted, all_keys=columns is None)
+        return batched(rows, wanted, batch_rows, encoding=self.encoding)
 
-    def _rows(self, wanted: Sequence[str]) -> Iterator[Row | RowProblem]:
+    def _rows(self, wanted: Sequence[str], *, all_keys: bool) -> Iterator[Row | RowProblem]:
+        known = frozenset(self.columns)
         for row, line, item in _objects(self.path, self.encoding):
+            if not isinstance(item, str) and all_keys and not item.keys() <= known:
+                item = _late_keys([key for key in item if key not in known])
             if isinstance(item, str):
                 yield RowProblem(row=row, line=line, column=None, reason="malformed row", message=item)
             else:
@@ -98,6 +107,16 @@ def _parsed(content: str, encoding: str) -> dict[str, Any] | str:
     if isinstance(item, dict):
         return item
     return f"expected an object such as {_EXAMPLE}, found {_cut(content.strip())}"
+
+
+def _late_keys(keys: Sequence[str]) -> str:
+    """What is wrong with an object that has keys which are no columns."""
+    shown = ", ".join(_cut(repr(key)) for key in keys[:_SHOWN_KEYS])
+    more = ", ..." if len(keys) > _SHOWN_KEYS else ""
+    return (
+        f"the key {shown}{more} is in none of the first {_ROWS_THAT_NAME_COLUMNS:,} rows, which name the "
+        "columns; put a row that has it among these (null will do), or write the table as Parquet or CSV"
+    )
 
 
 def _advice(path: Path, encoding: str) -> str:

@@ -67,7 +67,8 @@ def class_weights(targets: NDArray[Any], task: Task) -> NDArray[np.float32]:
     Returns:
         Of a classification or binary task N / (C * rows of the class), scikit-learn's "balanced"; of a
         multi-label task, for each label the weight of rows that have it against those that have not, rows
-        without / rows with. Float32, shape (C,); 1 for a class without rows.
+        without / rows with. Float32, shape (C,); 1 for a class without rows, and for a label that all rows
+        have.
 
     Raises:
         ConfigError: If the task is a regression.
@@ -76,7 +77,10 @@ def class_weights(targets: NDArray[Any], task: Task) -> NDArray[np.float32]:
         raise ConfigError("Class weights have no effect on a regression: leave them out.")
     if task.kind == "multilabel":
         having = targets.sum(axis=0, dtype=np.float64)
-        return np.where(having > 0, (len(targets) - having) / np.maximum(having, 1), 1).astype(np.float32)
+        lacking = len(targets) - having
+        # A label that every row has tells nothing apart; at 0 it would not be learnt at all.
+        varies = (having > 0) & (lacking > 0)
+        return np.where(varies, lacking / np.maximum(having, 1), 1).astype(np.float32)
     # Imported where it is needed: scikit-learn takes a second.
     from sklearn.utils.class_weight import compute_class_weight
 

@@ -68,8 +68,8 @@ def attend(q_TNH: Tensor, k_TNH: Tensor, v_TNH: Tensor, packed: PackedTokens, dr
         The heads side by side, shape (T, D).
     """
     if q_TNH.is_cuda:
-        kernel = _varlen_kernel()
-        if kernel is not None and dropout == 0.0 and q_TNH.dtype in (torch.bfloat16, torch.float16):
+        kernel = _varlen_kernel() if dropout == 0.0 and _varlen_takes(q_TNH) else None
+        if kernel is not None:
             longest, offsets = max(packed.lengths), packed.cu_seqlens
             return kernel(q_TNH, k_TNH, v_TNH, offsets, offsets, longest, longest).flatten(1)
         slots = _padded_slots(packed)
@@ -81,6 +81,17 @@ def attend(q_TNH: Tensor, k_TNH: Tensor, v_TNH: Tensor, packed: PackedTokens, dr
         mixed_nNLH = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         runs.append(mixed_nNLH.transpose(1, 2).reshape(run.stop - run.start, -1))
     return torch.cat(runs)
+
+
+def _varlen_takes(q_TNH: Tensor) -> bool:
+    """Whether the varlen kernel has a form for these: half precision, its head widths, Ampere or newer."""
+    head_size = q_TNH.shape[-1]
+    return (
+        q_TNH.dtype in (torch.bfloat16, torch.float16)
+        and head_size % 8 == 0
+        and head_size <= 256
+        and torch.cuda.get_device_capability(q_TNH.device) >= (8, 0)
+    )
 
 
 @cache

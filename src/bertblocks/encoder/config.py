@@ -65,8 +65,3 @@ class EncoderConfig:
                 problems.append(f"{name} is {getattr(self, name)}, but must lie in [0, 1)")
         if problems:
             raise ConfigError("The encoder cannot have this shape: " + "; ".join(problems) + ".")
-
-    @property
-    def head_size(self) -> int:
-        """Width H of one attention head."""
-        return self.hidden_size // self.num_attention_heads

@@ -102,10 +102,12 @@ class PackedTokens:
 
     def to(self, device: torch.device | str) -> PackedTokens:
         """The same sequences on another device."""
+        # Only the way to a GPU may be left under way: what comes back would be read before it is there.
+        ahead = torch.device(device).type == "cuda"
         return replace(
             self,
-            input_ids_T=self.input_ids_T.to(device, non_blocking=True),
-            segment_ids_T=self.segment_ids_T.to(device, non_blocking=True),
-            position_ids_T=self.position_ids_T.to(device, non_blocking=True),
-            cu_seqlens=self.cu_seqlens.to(device, non_blocking=True),
+            input_ids_T=self.input_ids_T.to(device, non_blocking=ahead),
+            segment_ids_T=self.segment_ids_T.to(device, non_blocking=ahead),
+            position_ids_T=self.position_ids_T.to(device, non_blocking=ahead),
+            cu_seqlens=self.cu_seqlens.to(device, non_blocking=ahead),
         )

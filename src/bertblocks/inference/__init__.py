@@ -10,7 +10,7 @@ from bertblocks.inference.predictions import (
     targets_in_unit,
 )
 from bertblocks.inference.predictor import Predictor
-from bertblocks.inference.text_encoder import TextEncoder, VectorOutput, load_encoder
+from bertblocks.inference.text_encoder import TextEncoder, load_encoder
 
 __all__ = [
     "Answer",
@@ -19,7 +19,6 @@ __all__ = [
     "Predictions",
     "Predictor",
     "TextEncoder",
-    "VectorOutput",
     "answers",
     "embed_table",
     "load_encoder",

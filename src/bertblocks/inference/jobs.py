@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from bertblocks._files import replace_when_done
 from bertblocks.blocks import Task, TaskKind
 from bertblocks.data import RowProblem, Table, TableBatch
+from bertblocks.encoder import Pooling
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference.predictions import Predictions
 from bertblocks.inference.predictor import Predictor
 from bertblocks.inference.result_tables import ResultKind, check_table, open_result
-from bertblocks.inference.text_encoder import TextEncoder, VectorOutput
+from bertblocks.inference.text_encoder import TextEncoder
+from bertblocks.text import Encoded
 
 # Rows that are sorted by length and computed together: enough to sort well, few enough to hold.
 WINDOW_ROWS = 4096
@@ -35,14 +37,23 @@ class JobReport:
     Attributes:
         num_rows: Rows written.
         num_truncated: Rows whose text was cut.
+        num_unknown: Unknown tokens among those read.
+        num_tokens_read: Tokens read, special ones included, cut ones not.
         num_empty: Rows without a usable text; their results are empty.
         num_dropped: Rows of the file that could not be read at all, and are not in the result.
     """
 
     num_rows: int
     num_truncated: int
+    num_unknown: int
+    num_tokens_read: int
     num_empty: int
     num_dropped: int
+
+    @property
+    def unknown_share(self) -> float:
+        """Unknown tokens among all tokens read, 0 to 1."""
+        return self.num_unknown / max(1, self.num_tokens_read)
 
 
 def predict_table(
@@ -73,7 +84,7 @@ def predict_table(
         for batch in _batches(table, None, columns, on_bad_row, counts):
             good, texts = _texts(batch, columns)
             found = predictor.predict(*texts)
-            counts.add(len(batch.rows), good, found.truncated)
+            counts.add(len(batch.rows), found, predictor.model.tokenizer.sequence_length)
             values = _result_columns(predictor.model.task, found)
             spread = {name: _spread(column, good, len(batch.rows)) for name, column in values.items()}
             writer.write({**batch.columns, **spread})
@@ -88,7 +99,7 @@ def embed_table(
     output: Path,
     *,
     text: str,
-    pooling: VectorOutput = "cls",
+    pooling: Pooling | None = None,
     sequence_length: int | None = None,
     on_bad_row: OnBadRow = "error",
     on_batch: OnBatch | None = None,
@@ -100,7 +111,7 @@ def embed_table(
         table: Has the text column.
         output: .npy, or a table's ending.
         text: Column of texts.
-        pooling: How token vectors become one.
+        pooling: How token vectors become one; None is the encoder's own way.
         sequence_length: Most tokens of a text; None is the encoder's limit.
         on_bad_row: "skip" leaves the vectors of rows without a text empty (NaN in .npy), and drops rows that
             cannot be read.
@@ -113,6 +124,7 @@ def embed_table(
     is_array = output.suffix.lower() == ".npy"
     check_table(table, [text], [] if is_array else ["vector"])
     read = [text] if is_array else None
+    limit = encoder.tokenizer.sequence_length if sequence_length is None else sequence_length
     counts = _Counts()
 
     def vectors() -> Iterator[tuple[TableBatch, NDArray[np.float32]]]:
@@ -120,8 +132,8 @@ def embed_table(
             good, (texts,) = _texts(batch, [text])
             encoded = encoder.tokenize(texts, sequence_length)
             rows = np.full((len(batch.rows), encoder.config.hidden_size), np.nan, dtype=np.float32)
-            rows[good] = encoder.vectors(encoded, pooling)
-            counts.add(len(batch.rows), good, encoded.truncated)
+            rows[good] = encoder.vectors(encoded, pooling or encoder.pooling)
+            counts.add(len(batch.rows), encoded, limit)
             yield batch, rows
             if on_batch is not None:
                 on_batch(len(batch.rows))
@@ -141,11 +153,15 @@ class _Counts:
 
     def __init__(self) -> None:
         self.num_rows = self.num_truncated = self.num_empty = self.num_dropped = 0
+        self.num_unknown = self.num_tokens_read = 0
 
-    def add(self, num_rows: int, good: Sequence[int], truncated: NDArray[np.bool_]) -> None:
+    def add(self, num_rows: int, found: Predictions | Encoded, sequence_length: int) -> None:
+        """Count a batch: all its rows, and what was found for those that have a text."""
         self.num_rows += num_rows
-        self.num_empty += num_rows - len(good)
-        self.num_truncated += int(truncated.sum())
+        self.num_empty += num_rows - len(found)
+        self.num_truncated += int(found.truncated.sum())
+        self.num_unknown += int(found.num_unknown.sum())
+        self.num_tokens_read += int(np.minimum(found.num_tokens, sequence_length).sum())
 
     def report(self) -> JobReport:
         return JobReport(**vars(self))
@@ -213,6 +229,7 @@ def _result_kinds(task: Task) -> dict[str, ResultKind]:
         **{f"probability:{label}": "number" for label in task.labels},
         "num_tokens": "count",
         "truncated": "flag",
+        "num_unknown": "count",
     }
 
 
@@ -227,6 +244,7 @@ def _result_columns(task: Task, found: Predictions) -> dict[str, list[Any]]:
         columns[f"probability:{label}"] = [round(float(p), 6) for p in found.scores[:, index]]
     columns["num_tokens"] = found.num_tokens.tolist()
     columns["truncated"] = found.truncated.tolist()
+    columns["num_unknown"] = found.num_unknown.tolist()
     return columns
 
 

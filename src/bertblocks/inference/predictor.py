@@ -23,6 +23,7 @@ class Predictor:
         precision: "auto" takes the fastest on this machine.
         device: "auto" takes CUDA where there is one.
         batch_tokens: Most tokens of a batch.
+        in_place: Convert the model's own module: nobody else needs it as it is.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Predictor:
         precision: Precision = "auto",
         device: str = "auto",
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        in_place: bool = False,
     ) -> None:
         self.device = resolve_device(device)
         self.precision = choose_precision(precision, self.device)
@@ -40,7 +42,8 @@ class Predictor:
         self._module = model.module
         weight = next(model.module.parameters())
         if self.precision != "float32" or weight.device != self.device or weight.dtype != torch.float32:
-            self._module = copy.deepcopy(model.module).to(self.device)
+            module = model.module if in_place else copy.deepcopy(model.module)
+            self._module = module.to(self.device)
         to_precision(self._module.encoder, self.precision)
         self._module.eval()
 
@@ -53,7 +56,7 @@ class Predictor:
         Raises:
             CheckpointError: If the folder is not a finished model.
         """
-        return cls(load_model(folder), precision=precision, device=device)
+        return cls(load_model(folder), precision=precision, device=device, in_place=True)
 
     def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Predictions:
         """Predict every text, or pair of texts.

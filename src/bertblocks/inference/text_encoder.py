@@ -20,7 +20,7 @@ from bertblocks.assembly import (
     run_packed,
 )
 from bertblocks.batching import plan_sorted
-from bertblocks.checkpoints import read_checkpoint, resolve_encoder
+from bertblocks.checkpoints import encoder_defaults, read_checkpoint, resolve_encoder
 from bertblocks.encoder import (
     BertEncoder,
     EncoderConfig,
@@ -35,8 +35,6 @@ from bertblocks.encoder import (
 from bertblocks.errors import ConfigError
 from bertblocks.text import Encoded, Tokenizer, load_tokenizer
 
-VectorOutput = Literal["cls", "average", "max"]
-
 
 class TextEncoder:
     """An encoder with its tokenizer.
@@ -46,6 +44,7 @@ class TextEncoder:
         tokenizer: Of the encoder's vocabulary.
         precision: "auto" takes the fastest on this machine.
         device: "auto" takes CUDA where there is one.
+        pooling: What encode() gives unless it is told otherwise.
     """
 
     def __init__(
@@ -55,11 +54,13 @@ class TextEncoder:
         *,
         precision: Precision = "auto",
         device: str = "auto",
+        pooling: Pooling = "cls",
     ) -> None:
         check_fit(tokenizer, encoder.config)
         self.device = resolve_device(device)
         self.precision = choose_precision(precision, self.device)
         self.tokenizer = tokenizer
+        self.pooling: Pooling = pooling
         self._encoder = to_precision(encoder, self.precision).to(self.device).eval()
 
     @property
@@ -71,7 +72,7 @@ class TextEncoder:
         self,
         texts: Sequence[str],
         *,
-        output: VectorOutput | Literal["sequence"] = "cls",
+        output: Pooling | Literal["sequence"] | None = None,
         sequence_length: int | None = None,
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
@@ -80,7 +81,7 @@ class TextEncoder:
         Args:
             texts: Texts in any order; the result keeps it.
             output: "cls" is the raw first token, "average" and "max" pool over all true tokens, "sequence"
-                gives every token's vector.
+                gives every token's vector; None is the encoder's own way, which its folder tells.
             sequence_length: Most tokens of a text, special tokens counted; longer ones are cut. None is the
                 tokenizer's limit, as load_encoder sets it: the position table's size, at most 512.
             batch_tokens: Most tokens of a batch.
@@ -100,7 +101,7 @@ class TextEncoder:
                 for index, row in zip(batch, self._sequences(pack(encoded, batch)), strict=True):
                     rows[index] = row
             return rows
-        return self.vectors(encoded, output, batch_tokens=batch_tokens)
+        return self.vectors(encoded, output or self.pooling, batch_tokens=batch_tokens)
 
     def tokenize(self, texts: Sequence[str], sequence_length: int | None = None) -> Encoded:
         """Tokenize texts for vectors(); arguments and errors as encode's."""
@@ -115,7 +116,7 @@ class TextEncoder:
         return self.tokenizer.with_sequence_length(sequence_length).encode(texts)
 
     def vectors(
-        self, encoded: Encoded, output: VectorOutput, *, batch_tokens: int = DEFAULT_BATCH_TOKENS
+        self, encoded: Encoded, output: Pooling, *, batch_tokens: int = DEFAULT_BATCH_TOKENS
     ) -> NDArray[np.float32]:
         """Turn tokenized texts into one vector each; arguments as encode's.
 
@@ -154,7 +155,7 @@ def load_encoder(
         CheckpointError: If weights or tokenizer cannot be found or read.
     """
     folder: Path = resolve_encoder(source)
-    checkpoint = read_checkpoint(folder)
-    limit = min(512, checkpoint.config.max_position_embeddings)
-    tokenizer = load_tokenizer(folder, sequence_length=limit)
-    return TextEncoder(load_encoder_module(checkpoint), tokenizer, precision=precision, device=device)
+    defaults = encoder_defaults(folder)
+    encoder = load_encoder_module(read_checkpoint(folder))
+    tokenizer = load_tokenizer(folder, sequence_length=defaults.sequence_length)
+    return TextEncoder(encoder, tokenizer, precision=precision, device=device, pooling=defaults.pooling)

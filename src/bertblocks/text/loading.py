@@ -33,8 +33,7 @@ def load_tokenizer(source: str | os.PathLike[str], *, sequence_length: int = 512
 
     Args:
         source: "multilingual-cased", "english-uncased", "mini", or a folder with `tokenizer.json` or
-        `vocab.txt`. A
-            path that is called like a name is written "./mini", or as a `Path`.
+            `vocab.txt`. A path that is called like a name is written "./mini", or as a `Path`.
         sequence_length: The most tokens a row may have, special tokens included: 3 to 512.
 
     Raises:

@@ -89,7 +89,7 @@ class WordPieceModel:
     def definition(self) -> str:
         """The `tokenizer.json` that comes nearest; docs/numerics.md lists where it differs."""
         special = {role: AddedToken(SPECIAL_TOKENS[role], special=True) for role in self.special_tokens}
-        cls, sep = (f"{SPECIAL_TOKENS[role]}" for role in ("cls", "sep"))
+        cls, sep = SPECIAL_TOKENS["cls"], SPECIAL_TOKENS["sep"]
         library = RustTokenizer(self._library.model)
         library.normalizer = self._library.normalizer
         library.pre_tokenizer = self._library.pre_tokenizer

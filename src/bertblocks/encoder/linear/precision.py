@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import statistics
 import time
 from functools import cache
 from typing import Literal, TypeVar, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bertblocks.errors import ConfigError
 
@@ -16,6 +18,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 # bfloat16 is chosen when it is faster by this factor. Processors with the instructions gain 1.6 to 2.2,
 # the others lose: a margin between the two makes noise harmless.
 _WORTH_IT = 1.25
+_PAIRS = 7
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -41,17 +44,27 @@ def resolve_device(device: str) -> torch.device:
     """The torch device that a setting names; "auto" takes CUDA where there is one.
 
     Raises:
-        ConfigError: If torch does not know the device, or CUDA is asked for and not there.
+        ConfigError: If it is none of "auto", "cpu", "cuda" and "cuda:N", or there is no such GPU here.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"device is {device!r}, but must be 'auto', 'cpu' or 'cuda' ({error}).") from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
+    if device == "cpu":
+        return torch.device("cpu")
+    named = re.fullmatch(r"cuda(?::([0-9]{1,3}))?", device)
+    if named is None:
+        raise ConfigError(
+            f"device is {device!r}, but must be 'auto', 'cpu', 'cuda', or 'cuda:1' for the second GPU."
+        )
+    if not torch.cuda.is_available():
         raise ConfigError(f"device is {device!r}, but torch finds no CUDA GPU here; use 'cpu' or 'auto'.")
-    return resolved
+    if named[1] is None:
+        return torch.device("cuda")
+    index, count = int(named[1]), torch.cuda.device_count()
+    if index >= count:
+        raise ConfigError(
+            f"device is {device!r}, but the number of CUDA GPUs here is {count}, counted from 'cuda:0'."
+        )
+    return torch.device("cuda", index)
 
 
 def to_precision(encoder: Module, precision: Literal["float32", "bfloat16"]) -> Module:
@@ -61,18 +74,24 @@ def to_precision(encoder: Module, precision: Literal["float32", "bfloat16"]) -> 
 
 @cache
 def _bfloat16_gain() -> float:
-    """How many times faster than float32 a bfloat16 product of a layer's size is here; under 50 ms."""
-    seconds = {dtype: _product_seconds(dtype) for dtype in (torch.float32, torch.bfloat16)}
-    return seconds[torch.float32] / seconds[torch.bfloat16]
+    """How many times faster than float32 a bfloat16 product of a layer's size is here; some 50 ms.
 
-
-def _product_seconds(dtype: torch.dtype) -> float:
-    x = torch.ones(256, 768, dtype=dtype)
-    weight = torch.ones(1536, 768, dtype=dtype)
-    best = float("inf")
+    The two take turns, so that other work on the machine slows both, and the median of the ratios leaves out
+    the turns in which it slowed but one.
+    """
+    exact, rough = _factors(torch.float32), _factors(torch.bfloat16)
     with torch.inference_mode():
-        for _ in range(4):
-            start = time.perf_counter()
-            nn.functional.linear(x, weight)
-            best = min(best, time.perf_counter() - start)
-    return best
+        # The first products of a kind prepare their kernels.
+        for factors in (exact, rough):
+            _product_seconds(*factors)
+        return statistics.median(_product_seconds(*exact) / _product_seconds(*rough) for _ in range(_PAIRS))
+
+
+def _factors(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return torch.ones(128, 768, dtype=dtype), torch.ones(1536, 768, dtype=dtype)
+
+
+def _product_seconds(x: Tensor, weight: Tensor) -> float:
+    start = time.perf_counter()
+    nn.functional.linear(x, weight)
+    return time.perf_counter() - start
