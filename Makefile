@@ -28,7 +28,7 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 
 benchmark: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/fine_tuning.py
+	$(BIN)/python benchmarks/fine_tuning.py speed --rows 400 --output benchmarks/results/fine_tuning_speed.json
 
 $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
@@ -44,4 +44,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) quickstart quickstart.unfinished
+	rm -rf $(VENV) quickstart

@@ -6,7 +6,9 @@ training steps are timed, tokenization and loading are not. Frozen runs have no 
 
     python benchmarks/fine_tuning.py accuracy --train train.csv --test test.csv --text text --target topic \
         --group-by language --groups eng_Latn,deu_Latn --rows 1500 --encoder mini --encoder FOLDER
-    python benchmarks/fine_tuning.py speed ...      (alternates the sides, several times; use a quiet machine)
+    python benchmarks/fine_tuning.py speed          (alternates the sides, several times; use a quiet machine)
+
+`make benchmark` runs the second form on the sample that ships inside the package.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ import torch
 import transformers
 
 import bertblocks
+from bertblocks import sample
 from bertblocks.blocks import Task, text_model
 from bertblocks.checkpoints import encoder_defaults, read_checkpoint, resolve_encoder, write_checkpoint
 from bertblocks.evaluation import measure_baseline
@@ -309,15 +312,17 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("accuracy", "speed"))
-    parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument(
+        "--train", type=Path, default=sample.train_table(), help="by default what ships inside"
+    )
+    parser.add_argument("--test", type=Path, default=sample.evaluation_table())
     parser.add_argument("--text", default="text")
-    parser.add_argument("--target", default="topic")
+    parser.add_argument("--target", default="group")
     parser.add_argument("--group-by", default="language")
     parser.add_argument("--groups", default="", help="values of the group column, separated by commas")
     parser.add_argument("--rows", type=int, default=1500)
     parser.add_argument("--test-rows", type=int, default=None)
-    parser.add_argument("--encoder", action="append", required=True)
+    parser.add_argument("--encoder", action="append", help="mini by default; again for more")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--precision", default="auto")
@@ -326,7 +331,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--only-ours", action="store_true")
     parser.add_argument("--output", type=Path)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.encoder = options.encoder or ["mini"]
+    return options
 
 
 def main() -> None:

@@ -78,15 +78,17 @@ def test_tokenizer_and_encoder_must_fit(tiny_encoder, tmp_path):
     message = str(caught.value)
     assert "the tokenizer has 275 ids, the encoder only 140 rows" in message
     assert "the encoder's position table ends at 16: set sequence_length=16" in message
-    graph = graph.with_block(graph.tokenizer, BertTokenizer(vocabulary=str(small), sequence_length=16))
+    fitting = BertTokenizer(vocabulary=str(small), sequence_length=16)
+    graph = Graph([fitting if isinstance(block, BertTokenizer) else block for block in graph.blocks])
     assert assemble(graph, TOPICS).tokenizer.sequence_length == 16
 
 
-def test_a_folder_that_is_called_like_a_name_brings_its_own_tokenizer(tmp_path, monkeypatch):
+def test_a_folder_that_is_called_like_a_name_is_written_as_a_path(tmp_path, monkeypatch):
     tiny_encoder_folder(tmp_path / "mini", "uncased")
     monkeypatch.chdir(tmp_path)
-    model = assemble(text_model(task=TOPICS, encoder="mini", sequence_length=16), TOPICS)
-    assert model.module.encoder.config.vocab_size == model.tokenizer.vocabulary_size == 183
+    for encoder, size in (("mini", 160_000), ("./mini", 183)):
+        model = assemble(text_model(task=TOPICS, encoder=encoder, sequence_length=16), TOPICS)
+        assert model.module.encoder.config.vocab_size == model.tokenizer.vocabulary_size == size
 
 
 def test_a_new_encoder_on_a_known_vocabulary(tiny_encoder):
@@ -97,12 +99,6 @@ def test_a_new_encoder_on_a_known_vocabulary(tiny_encoder):
     )
     model = assemble(graph, TOPICS)
     assert model.origin == "random weights" and logits_of(model).shape == (7, 3)
-
-
-def test_with_task_keeps_everything_else(model):
-    warm = model.with_task(Task(kind="classification", labels=("a", "b", "c"), temperature=2.0))
-    assert warm.task.temperature == 2.0 and model.task.temperature == 1.0
-    assert warm.module is model.module and warm.graph is model.graph
 
 
 def test_a_frozen_encoder_is_frozen_after_loading(tiny_encoder, tmp_path):

@@ -98,9 +98,6 @@ def test_parts_of_a_graph():
     assert graph.tokenizer is TOKENIZER and graph.encoder is ENCODER and graph.target is TARGET
     assert graph.head == (BertPooler(), Dropout(), HEAD)
     assert Graph([TokenIdsInput("ids"), SMALL, HEAD, TARGET]).tokenizer is None
-    other = graph.with_block(TOKENIZER, BertTokenizer(sequence_length=9))
-    assert other.tokenizer == BertTokenizer(sequence_length=9) and other != graph
-    assert graph.tokenizer is TOKENIZER
 
 
 BROKEN = {

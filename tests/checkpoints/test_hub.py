@@ -136,11 +136,12 @@ def refusal(source, **options):
 # Folders and names
 
 
-def test_a_local_folder_wins_over_every_name(cache):
-    for name in ("mini", "multilingual-cased", "org/name"):
+def test_a_local_folder_wins_over_repositories_and_as_a_path_over_names(cache):
+    for name in ("org/name", "./mini", "./multilingual-cased"):
         Path(name).mkdir(parents=True)
         assert resolve_encoder(name) == Path(name)
-        assert resolve_encoder(Path(name)) == Path(name)
+    assert resolve_encoder(Path("mini")) == Path("mini")
+    assert (resolve_encoder("mini") / "model.safetensors").is_file()
 
 
 def test_a_path_object_is_never_a_name(cache):

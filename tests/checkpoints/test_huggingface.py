@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from bertblocks.checkpoints import read_checkpoint, write_checkpoint, write_config
@@ -15,8 +16,6 @@ from bertblocks.checkpoints.names import encoder_parameters, to_hugging_face
 from bertblocks.checkpoints.storage import Q4_METADATA, pack_q4, write_tensors
 from bertblocks.encoder import BertEncoder, EncoderConfig
 from bertblocks.errors import CheckpointError
-
-transformers = pytest.importorskip("transformers")
 
 CLASSES = ("BertModel", "BertForSequenceClassification", "BertForMaskedLM", "BertForPreTraining")
 WORD = "embeddings.word_embeddings.weight"

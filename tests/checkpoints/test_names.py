@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import transformers
 
 from bertblocks.checkpoints.names import (
     HEAD_TENSORFLOW_NAMES,
@@ -33,7 +34,6 @@ def test_our_column_is_the_encoders_state_dict():
 
 
 def test_hugging_face_column_is_transformers_state_dict():
-    transformers = pytest.importorskip("transformers")
     model = transformers.BertModel(
         transformers.BertConfig(
             vocab_size=11,

@@ -129,6 +129,21 @@ def test_a_label_that_only_the_validation_table_has_is_named_with_its_place(run_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dev.csv", "table.csv"]
 
 
+@pytest.mark.parametrize(
+    ("labels", "options", "problem"),
+    [
+        (["good", "good", "good"], {}, "Column 'label' has one class only"),
+        (["1.5", "2.5", "x"], {"task": "regression"}, "Column 'label', row 3: expected a number, found 'x'"),
+        (["a", "b", "c"], {"task": "classification"}, "3 rows are too few"),
+    ],
+)
+def test_targets_that_cannot_be_learnt_are_named_with_their_table(run_of, tmp_path, labels, options, problem):
+    table = write_csv(tmp_path / "odd.csv", {"text": ["the film", "food", "room"], "label": labels})
+    with pytest.raises(DataError) as caught:
+        train_table(run_of(table=str(table), **options))
+    assert str(caught.value).startswith(f"{table}: {problem}")
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, float("nan"), "0", "2"])
 def test_a_share_that_is_none(run_of, share):
     with pytest.raises(ConfigError, match="must be a table or a share between 0 and 1"):
@@ -276,9 +291,16 @@ class TestPlaces:
     def test_a_folder_of_somebody_else_by_this_name_is_left_alone(self, run_of, tmp_path):
         (tmp_path / "model.unfinished").mkdir()
         (tmp_path / "model.unfinished" / "novel.txt").write_text("mine", encoding="utf-8")
-        with pytest.raises(ConfigError, match="did not finish"):
-            train_table(run_of())
+        for resume in (False, True):
+            with pytest.raises(ConfigError, match="is not a run's"):
+                train_table(run_of(), resume=resume)
         assert files(tmp_path / "model.unfinished") == ["novel.txt"]
+
+    def test_an_error_late_in_a_run_leaves_what_was_computed(self, run_of, tmp_path):
+        late = {"learning_rate": 1e30, "epochs": 30, "checkpoint_every_s": 0.0}
+        with pytest.raises(ConfigError, match="Lower the learning rate"):
+            train_table(run_of(training=late))
+        assert "run.json" in files(tmp_path / "model.unfinished")
 
 
 class TestErrorsOfTheCaller:
@@ -290,7 +312,8 @@ class TestErrorsOfTheCaller:
 
     @pytest.mark.parametrize("freeze_encoder", [False, True])
     def test_leave_no_work_folder(self, run_of, tmp_path, freeze_encoder):
-        run = run_of(freeze_encoder=freeze_encoder, training={"learning_rate": 1e30, "epochs": 30})
+        early = {"learning_rate": 1e30, "epochs": 30, "checkpoint_every_s": 120.0}
+        run = run_of(freeze_encoder=freeze_encoder, training=early)
         self.fails(run, "Lower the learning rate")
         assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
         train_table(run_of(freeze_encoder=freeze_encoder))

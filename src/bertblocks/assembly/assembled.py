@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -49,10 +49,6 @@ class AssembledModel:
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
         """Tokenize texts, or pairs where the graph takes two columns."""
         return self.tokenizer.encode(texts, pairs)
-
-    def with_task(self, task: Task) -> AssembledModel:
-        """The same model with another task, for instance one with a fitted temperature."""
-        return replace(self, task=task)
 
     def save(self, folder: str | os.PathLike[str], *, extra_files: Sequence[Path] = ()) -> None:
         """Write the model folder whole, or leave what is there as it was.
@@ -158,12 +154,8 @@ def check_fit(tokenizer: Tokenizer, config: EncoderConfig) -> None:
 
 
 def _tokenizer_source(vocabulary: str) -> str | Path:
-    """Shipped vocabularies by name, so that no weights are fetched for them; else the encoder's folder.
-
-    A folder wins over a name, as in resolve_encoder: tokenizer and weights must come from the same place.
-    """
-    is_shipped = vocabulary in TOKENIZER_NAMES and not Path(vocabulary).is_dir()
-    return vocabulary if is_shipped else resolve_encoder(vocabulary)
+    """Shipped vocabularies by name, so that no weights are fetched for them; else the encoder's folder."""
+    return vocabulary if vocabulary in TOKENIZER_NAMES else resolve_encoder(vocabulary)
 
 
 def _load_head(head: torch.nn.Sequential, saved: SavedModel, folder: Path) -> None:

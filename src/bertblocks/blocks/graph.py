@@ -73,10 +73,6 @@ class Graph:
     def _of(self, kind: type[B]) -> Iterator[B]:
         return (block for block in self.blocks if isinstance(block, kind))
 
-    def with_block(self, old: Block, new: Block) -> Graph:
-        """The same graph with one block in another's place."""
-        return Graph([new if block is old else block for block in self.blocks])
-
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types that from_json reads back; each block names its inputs."""
         names = block_names(self.blocks)

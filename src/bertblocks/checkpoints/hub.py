@@ -100,11 +100,11 @@ NAMED_ENCODERS: Mapping[str, NamedEncoder] = {
 def resolve_encoder(source: str | os.PathLike[str], *, revision: str | None = None) -> Path:
     """Find the folder of an encoder, fetching it once if need be.
 
-    A local folder wins; then a name of ours; then "organisation/name" on the hub. A path object is only ever
-    a folder.
+    A name of ours wins, so that no folder which happens to be called so is taken for it; then a local folder;
+    then "organisation/name" on the hub. A path object, or "./mini", is only ever a folder.
 
     Args:
-        source: A folder, a named encoder ("multilingual-cased", "english-uncased", "mini"), or a repository.
+        source: A named encoder ("multilingual-cased", "english-uncased", "mini"), a folder, or a repository.
         revision: A commit, tag or branch of the repository. By default a named encoder's pinned commit, and
             of any other repository what is cached, or else its newest commit.
 
@@ -116,6 +116,11 @@ def resolve_encoder(source: str | os.PathLike[str], *, revision: str | None = No
         ConfigError: If a revision is given for something that has none.
     """
     text = source if isinstance(source, str) else None
+    named = NAMED_ENCODERS.get(text or "")
+    if named and named.repo_id is None:
+        return _without_revision(_packaged(named), revision)
+    if named and named.repo_id:
+        return _from_hub(named.repo_id, revision or named.revision, asked=named.name)
     path = Path(source)
     place = _kind_of_place(path) if text != "" else None  # Path("") would be the current folder
     if place == "folder":
@@ -123,11 +128,6 @@ def resolve_encoder(source: str | os.PathLike[str], *, revision: str | None = No
     if place == "file" or text is None:
         found = "is a file" if place else "does not exist"
         raise CheckpointError(f"{path} {found}; an encoder is a folder with config.json and weights.")
-    named = NAMED_ENCODERS.get(text)
-    if named and named.repo_id is None:
-        return _without_revision(_packaged(named), revision)
-    if named and named.repo_id:
-        return _from_hub(named.repo_id, revision or named.revision, asked=text)
     if _REPO_ID.fullmatch(text) and len(text) <= _LONGEST_REPO_ID and "--" not in text and ".." not in text:
         return _from_hub(text, revision, asked=text)
     raise CheckpointError(_unknown(text))

@@ -58,8 +58,8 @@ def write_training_state(
     tensors = {f"model.{name}": tensor for name, tensor in trainable_tensors(module).items()}
     tensors.update(_optimizer_tensors(optimizer))
     tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    if (device := _device_of(module)).type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
     with replace_when_done(path) as unfinished:
         write_tensors(unfinished, tensors, metadata={"progress": json.dumps(asdict(progress))})
 
@@ -81,8 +81,8 @@ def read_training_state(path: Path, module: nn.Module, optimizer: torch.optim.Op
     load_trainable(module, _under(tensors, "model."), path)
     _load_optimizer(optimizer, _under(tensors, "optimizer."))
     torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])
+    if "random.cuda" in tensors and (device := _device_of(module)).type == "cuda":
+        torch.cuda.set_rng_state(tensors["random.cuda"], device)
     return progress
 
 
@@ -129,6 +129,10 @@ class BestWeights:
         load_trainable(module, tensors, self._path)
 
 
+def _device_of(module: nn.Module) -> torch.device:
+    return next(module.parameters()).device
+
+
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
     for index, state in optimizer.state_dict()["state"].items():
         for key, tensor in state.items():
@@ -139,7 +143,8 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tens
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
+        # A copy: the optimizer keeps the tensor, and Windows replaces no file that is still mapped.
+        state.setdefault(int(index), {})[key] = tensor.clone()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

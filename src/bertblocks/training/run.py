@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bertblocks._files import replace_when_done
 from bertblocks.assembly import AssembledModel, TextModel, assemble, run_packed
-from bertblocks.blocks import Graph, Task
+from bertblocks.blocks import BertPooler, Graph, Task
 from bertblocks.data import class_weights
 from bertblocks.encoder import choose_precision, resolve_device, to_precision
 from bertblocks.errors import ConfigError
@@ -75,8 +75,8 @@ def train_model(
 ) -> TrainedModel:
     """Train a graph on labelled texts.
 
-    The same seed, rows, settings and thread count give the same weights on the same machine, to the bit,
-    whether or not the run was interrupted. torch's global random state is left as it was.
+    On a CPU the same seed, rows, settings and thread count give the same weights on the same machine, to the
+    bit, whether or not the run was interrupted. torch's global random state is left as it was.
 
     Args:
         graph: The model; its encoder block says whether it is trained or frozen.
@@ -96,7 +96,9 @@ def train_model(
     """
     settings.check_task(task.kind, has_validation=validation is not None)
     device = resolve_device(settings.device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    # manual_seed reaches every GPU, so the state of each is put back.
+    gpus = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(settings.seed)
         model = assemble(graph, task)
         rows = _Rows.encode(model, train, validation)
@@ -218,9 +220,12 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
     module = context.model.module
     if settings.learning_rate is None or settings.head_learning_rate is None:
         raise ConfigError("The learning rates are not resolved.")
+    poolers, new_layers = nn.ModuleList(), nn.ModuleList()
+    for block, layer in zip(context.model.graph.head, module.head, strict=True):
+        (poolers if isinstance(block, BertPooler) else new_layers).append(layer)
     optimizer = build_optimizer(
-        module.encoder,
-        module.head,
+        nn.ModuleList([module.encoder, poolers]),
+        new_layers,
         name=settings.optimizer,
         learning_rate=settings.learning_rate,
         head_learning_rate=settings.head_learning_rate,
@@ -282,7 +287,9 @@ def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
 def _compute_vectors(context: _Context, encoded: list[Encoded], total: int) -> NDArray[np.float32]:
     module = context.model.module
     # A copy in the right precision: autocast would convert the frozen weights again for every batch.
-    encoder = to_precision(copy.deepcopy(module.encoder), context.precision)
+    encoder = module.encoder
+    if context.precision != "float32":
+        encoder = to_precision(copy.deepcopy(encoder), context.precision)
     frozen = TextModel(encoder, module.pooling, nn.Sequential()).eval()
     progress = _VectorProgress(total, sum(len(ids) for part in encoded for ids in part.ids), context.on_event)
     return np.concatenate(

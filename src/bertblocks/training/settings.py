@@ -70,7 +70,7 @@ class TrainingSettings:
         batch_tokens: Most tokens that go through the encoder at once.
         min_batch_texts: A step takes at least this many texts, in several parts where batch_tokens is less.
         learning_rate: Peak of the schedule.
-        head_learning_rate: The same for new layers, which start from nothing.
+        head_learning_rate: The same for dense layers, which start from nothing; BERT's pooler does not.
         warmup_fraction: Share of all steps in which the rate rises from 0; then it falls linearly to 0.
         weight_decay: On matrices only, never on biases and norms.
         max_grad_norm: Gradients are scaled down to this global norm.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bertblocks.blocks import Task
@@ -55,9 +56,10 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
     examples, report = _read(run, run.table, say)
     raw = [example.target for example in examples]
     numbers = [example.row for example in examples]
-    task = infer_task(
-        raw, column=run.target, kind=run.task, label_separator=run.label_separator, rows=numbers
-    )
+    with _naming(run.table):
+        task = infer_task(
+            raw, column=run.target, kind=run.task, label_separator=run.label_separator, rows=numbers
+        )
     say(_describe(task, run, len(examples)))
     train = _labeled(examples, task, run, run.table)
     share = _as_share(run.validation)
@@ -66,7 +68,10 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
         validation = _labeled(others, task, run, str(run.validation))
     else:
         other_report = report
-        kept, held_out = train_validation_split(train.targets, task, fraction=share, seed=run.training.seed)
+        with _naming(run.table):
+            kept, held_out = train_validation_split(
+                train.targets, task, fraction=share, seed=run.training.seed
+            )
         train, validation = train.take(kept), train.take(held_out)
         say(f"{len(validation):,} of the rows are held out, to choose the best epoch and to evaluate.")
     return TableRows(
@@ -96,7 +101,7 @@ def _read(run: TableRun, path: str, say: Callable[[str], None]) -> tuple[list[Ex
 
 
 def _labeled(examples: Sequence[Example], task: Task, run: TableRun, path: str) -> LabeledTexts:
-    try:
+    with _naming(path):
         targets = encode_targets(
             (example.target for example in examples),
             task,
@@ -104,14 +109,21 @@ def _labeled(examples: Sequence[Example], task: Task, run: TableRun, path: str) 
             rows=[example.row for example in examples],
             label_separator=run.label_separator,
         )
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
     return LabeledTexts(
         texts=[example.text for example in examples],
         pairs=[example.pair or "" for example in examples] if run.text_pair else None,
         groups=[example.group or "" for example in examples] if run.group_by else None,
         targets=targets,
     )
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Put the table's path before what is wrong with its targets."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def _as_share(validation: str | float) -> float | None:

@@ -6,6 +6,7 @@ import json
 import logging
 import platform
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from bertblocks.training.work_folder import (
     RUN_FILE,
     check_places,
     check_same_run,
+    is_worth_keeping,
     move_to_output,
     open_work,
     read_record,
@@ -95,11 +97,13 @@ def train_table(
         return _finished_before(run, rows, identity, say)
     resumed = resume and (run.work / RUN_FILE).exists()
     precision = open_work(run, identity, say, resume=resume)
+    start = time.monotonic()
     try:
         return _train(run, rows, graph, precision, resume, on_event, say)
     except BertBlocksError:
-        # The same command would fail again: what it left would only be in the way of a mended one.
-        if not resumed:
+        # What took less time than lies between checkpoints would only be in a mended command's way.
+        soon = time.monotonic() - start < run.training.checkpoint_every_s
+        if not resumed and (soon or not is_worth_keeping(run.work)):
             shutil.rmtree(run.work)
         raise
 

@@ -47,19 +47,27 @@ def check_places(run: TableRun, *, resume: bool) -> None:
             f"{output} is where a disk is mounted, so that no model can take its place; choose "
             f"{output / 'model'} as --output."
         )
-    if not resume and _is_worth_keeping(run.work):
+    if _is_foreign(run.work):
+        raise ConfigError(
+            f"{run.work} is where a run keeps its checkpoints, but what is there is not a run's; choose "
+            "another --output, or move it away."
+        )
+    if not resume and is_worth_keeping(run.work):
         raise ConfigError(
             f"{run.work} holds a run that did not finish; go on with it by --resume, or remove it."
         )
 
 
-def _is_worth_keeping(work: Path) -> bool:
-    """Whether a work folder holds what took time to compute, or is none of ours."""
+def _is_foreign(work: Path) -> bool:
+    """Whether something that no run has made lies where a work folder goes."""
     if not work.is_dir():
         return work.exists()
-    names = {path.name for path in work.iterdir()}
-    computed = {CHECKPOINT, BEST, VECTORS, MODEL_FOLDER}
-    return bool(names) and (RUN_FILE not in names or not names.isdisjoint(computed))
+    return any(work.iterdir()) and not (work / RUN_FILE).is_file()
+
+
+def is_worth_keeping(work: Path) -> bool:
+    """Whether a work folder holds what took time to compute."""
+    return any((work / name).exists() for name in (CHECKPOINT, BEST, VECTORS, MODEL_FOLDER))
 
 
 def run_identity(run: TableRun, rows: TableRows) -> dict[str, Any]:
