@@ -264,6 +264,13 @@ def label(encoder: str) -> str:
     return "MiniLM-L6" if "minilm" in encoder.lower() else Path(encoder).name
 
 
+def without_folders(value: Any) -> Any:
+    """A setting as others can read it: names of files and encoders, not where they lie here."""
+    if isinstance(value, list):
+        return [label(item) for item in value]
+    return f"{value.parent.name}/{value.name}" if isinstance(value, Path) else value
+
+
 def environment(options: argparse.Namespace) -> dict[str, Any]:
     """What a reader needs to judge the figures."""
     processor = platform.processor() or platform.machine()
@@ -281,9 +288,7 @@ def environment(options: argparse.Namespace) -> dict[str, Any]:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "bertblocks": bertblocks.__version__,
-        "settings": {
-            name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()
-        },
+        "settings": {name: without_folders(value) for name, value in vars(options).items()},
     }
 
 

@@ -30,8 +30,8 @@ class Bar:
         )
         self._task: TaskID | None = None
         self._total: int | None = None
-        self._done = 0
-        self._start = self._last_line = time.monotonic()
+        self._done = self._done_before = 0
+        self._start = self._begin = self._last_line = time.monotonic()
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -57,13 +57,21 @@ class Bar:
             self._progress.remove_task(self._task)
             self._task = None
         if self._task is None:
+            self._begin, self._done_before = time.monotonic(), done
             self._task = self._progress.add_task(what, total=total, detail=detail, amount=amount)
         self._total, self._done = total, done
         self._progress.update(self._task, description=what, completed=done, detail=detail, amount=amount)
         if not stderr.is_terminal and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             of = f" of {total:,}" if total is not None else ""
-            say(f"{what}: {done:,}{of}  {detail}".rstrip())
+            say(f"{what}: {done:,}{of}  {detail}  {self._time_left()}".rstrip())
+
+    def _time_left(self) -> str:
+        """What the rate so far says of the rest; "" where there is no telling."""
+        done = self._done - self._done_before
+        if self._total is None or not done:
+            return ""
+        return f"{duration((time.monotonic() - self._begin) / done * (self._total - self._done))} left"
 
     def add(self, what: str, num_rows: int) -> None:
         """Show that so many rows more are done, of a table whose length nobody knows."""

@@ -64,11 +64,11 @@ def quickstart(
     )
     with Bar() as bar:
         train_table(run, resume=True, on_event=TrainingDisplay(bar), say=say)
-        predictor = Predictor.load(model)
-        table = open_table(sample.evaluation_table())
+    predictor = Predictor.load(model)
+    with Bar() as bar:
         evaluation = evaluate_table(
             predictor,
-            table,
+            open_table(sample.evaluation_table()),
             group_by="language",
             on_batch=lambda num_rows: bar.add("Evaluating", num_rows),
         )
