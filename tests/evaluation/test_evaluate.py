@@ -174,13 +174,17 @@ def test_tables_show_the_gain_over_the_baseline():
 def test_tables_claim_no_gain_over_a_baseline_on_other_rows():
     evaluation = with_baseline(1.0, "other")
     assert summary_tables(evaluation)[0].columns == ("metric", "model", "baseline (held out in training)")
-    assert "measured on the rows held out in training" in verdict(evaluation)
+    assert verdict(evaluation) == (
+        "accuracy 1.000 on these rows. The baseline had 0.750 on other rows, those held out in training: "
+        "compare the two only roughly."
+    )
     assert evaluation.to_json()["baseline_rows"] == "other"
 
 
 def test_verdict():
     assert verdict(with_baseline(1.0, "same")) == (
-        "Better than the cheap baseline by 0.250: accuracy 1.000 against 0.750 of the baseline."
+        "Better than the cheap baseline by 0.250: accuracy 1.000 against 0.750 of the baseline, on 4 rows, where "
+        "chance alone may do as much."
     )
     assert verdict(with_baseline(0.5, "same")).startswith(
         "Not better than the cheap baseline: accuracy 0.500"

@@ -25,6 +25,7 @@ from bertblocks.inference import (
 from tiny import tiny_model
 
 TOPICS = Task(kind="binary", labels=("no", "yes"))
+TEXT_COLUMN = "text"
 ADDED = ["prediction", "probability:no", "probability:yes", "num_tokens", "truncated", "num_unknown"]
 
 
@@ -383,3 +384,13 @@ def test_vector_columns_that_clash_or_are_missing(encoder, tmp_path):
         embed_table(encoder, table, tmp_path / "out.csv", text="text")
     embed_table(encoder, table, tmp_path / "out.npy", text="review")
     assert np.load(tmp_path / "out.npy").shape == (1, 32)
+
+
+def test_the_table_that_is_read_is_never_replaced(predictor, encoder, tmp_path):
+    table = write(tmp_path / "t.csv", {TEXT_COLUMN: ["a", "b"]})
+    before = (tmp_path / "t.csv").read_bytes()
+    with pytest.raises(ConfigError, match="is the table that is read"):
+        predict_table(predictor, table, tmp_path / "t.csv")
+    with pytest.raises(ConfigError, match="is the table that is read"):
+        embed_table(encoder, table, tmp_path / "t.csv", text=TEXT_COLUMN)
+    assert (tmp_path / "t.csv").read_bytes() == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,10 +77,11 @@ def quickstart(
     task = predictor.model.task
     _print_accuracy(evaluation, _evaluate_baseline(task), num_classes=len(task.labels))
     _print_examples(predictor)
+    command = "bertblocks" if shutil.which("bertblocks") else sys.argv[0]
     print(f"\nDone in {duration(time.monotonic() - start)}. The model is in {model}. Go on with:\n")
-    print(f'  bertblocks predict {model} --text "rote Äpfel"')
-    print(f"  bertblocks evaluate {model} {sample.evaluation_table()} --group-by language")
-    print("  bertblocks train YOUR.csv --text COLUMN --target COLUMN --output my-model")
+    print(f'  {command} predict {model} --text "rote Äpfel"')
+    print(f"  {command} evaluate {model} {sample.evaluation_table()} --group-by language")
+    print(f"  {command} train YOUR.csv --text COLUMN --target COLUMN --output my-model")
 
 
 def _evaluate_baseline(task: Task) -> Evaluation:

@@ -80,7 +80,7 @@ def train(
     ] = "adamw",
     precision: PrecisionOption = "auto",
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same model on one machine.")] = 0,
+    seed: Annotated[int, typer.Option(help="Same seed and precision, same model on one machine.")] = 0,
     encoding: Encoding = "utf-8",
     sheet: Sheet = None,
     skip_bad_rows: SkipBadRows = False,

@@ -9,6 +9,7 @@ from bertblocks.cli.progress import Bar, duration
 from bertblocks.training import EpochDone, Estimate, Event, StepDone, VectorsDone
 
 _SHOWN_METRICS = 4
+_SECONDS_WORTH_A_WORD = 3.0
 # The head alone does dozens of epochs a second: their lines would bury everything else.
 _SECONDS_BETWEEN_EPOCHS = 1.0
 
@@ -43,6 +44,8 @@ class TrainingDisplay:
             self._bar.show("Encoding texts", event.done, event.total)
         elif isinstance(event, Estimate):
             self.tokens_per_s = event.tokens_per_s
+            if event.seconds < _SECONDS_WORTH_A_WORD:
+                return
             say(f"This will take about {duration(event.seconds)} ({event.tokens_per_s:,.0f} tokens/s).")
         elif isinstance(event, StepDone):
             self._show_step(event)

@@ -10,6 +10,9 @@ from bertblocks.evaluation.evaluate import Evaluation, GroupEvaluation
 from bertblocks.evaluation.metrics import higher_is_better, primary_metric
 from bertblocks.evaluation.tokens import TokenStatistics
 
+# Below so many rows a difference of a few points is one or two answers.
+_FEW_ROWS = 100
+
 Cell = str | int | float | None
 
 _GROUP_METRICS: Mapping[TaskKind, tuple[str, ...]] = {
@@ -68,8 +71,14 @@ def verdict(evaluation: Evaluation) -> str | None:
     model, cheap = evaluation.overall[name], evaluation.baseline.metrics[name]
     if model is None or cheap is None:
         return f"The {name} of the model or of the baseline is undefined here: the two cannot be compared."
-    rows = "" if evaluation.baseline_rows == "same" else ", measured on the rows held out in training"
-    both = f"{name} {model:.3f} against {cheap:.3f} of the baseline{rows}"
+    if evaluation.baseline_rows == "other":
+        return (
+            f"{name} {model:.3f} on these rows. The baseline had {cheap:.3f} on other rows, those held out in "
+            "training: compare the two only roughly."
+        )
+    few = evaluation.overall.num_rows < _FEW_ROWS
+    both = f"{name} {model:.3f} against {cheap:.3f} of the baseline"
+    both += f", on {evaluation.overall.num_rows} rows, where chance alone may do as much" if few else ""
     if model > cheap:
         return f"Better than the cheap baseline by {model - cheap:.3f}: {both}."
     return (

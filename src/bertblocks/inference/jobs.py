@@ -79,6 +79,7 @@ def predict_table(
     columns = [block.column for block in predictor.model.graph.inputs]
     results = _result_kinds(predictor.model.task)
     check_table(table, columns, list(results))
+    _refuse_to_replace_input(table, output)
     counts = _Counts()
     with open_result(output, table, results) as writer:
         for batch in _batches(table, None, columns, on_bad_row, counts):
@@ -123,6 +124,7 @@ def embed_table(
     """
     is_array = output.suffix.lower() == ".npy"
     check_table(table, [text], [] if is_array else ["vector"])
+    _refuse_to_replace_input(table, output)
     read = [text] if is_array else None
     limit = encoder.tokenizer.sequence_length if sequence_length is None else sequence_length
     counts = _Counts()
@@ -146,6 +148,11 @@ def embed_table(
             lists = [None if np.isnan(row[0]) else row.tolist() for row in rows]
             writer.write({**batch.columns, "vector": lists})
     return counts.report()
+
+
+def _refuse_to_replace_input(table: Table, output: Path) -> None:
+    if output.resolve() == Path(table.path).resolve():
+        raise ConfigError(f"The output {output} is the table that is read; give it another name.")
 
 
 class _Counts:
