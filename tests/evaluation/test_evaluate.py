@@ -183,8 +183,8 @@ def test_tables_claim_no_gain_over_a_baseline_on_other_rows():
 
 def test_verdict():
     assert verdict(with_baseline(1.0, "same")) == (
-        "Better than the cheap baseline by 0.250: accuracy 1.000 against 0.750 of the baseline, on 4 rows, where "
-        "chance alone may do as much."
+        "Better than the cheap baseline by 0.250: accuracy 1.000 against 0.750 of the baseline, on 4 rows, "
+        "where chance alone may do as much."
     )
     assert verdict(with_baseline(0.5, "same")).startswith(
         "Not better than the cheap baseline: accuracy 0.500"

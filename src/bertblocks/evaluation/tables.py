@@ -73,8 +73,8 @@ def verdict(evaluation: Evaluation) -> str | None:
         return f"The {name} of the model or of the baseline is undefined here: the two cannot be compared."
     if evaluation.baseline_rows == "other":
         return (
-            f"{name} {model:.3f} on these rows. The baseline had {cheap:.3f} on other rows, those held out in "
-            "training: compare the two only roughly."
+            f"{name} {model:.3f} on these rows. The baseline had {cheap:.3f} on other rows, those held out "
+            "in training: compare the two only roughly."
         )
     few = evaluation.overall.num_rows < _FEW_ROWS
     both = f"{name} {model:.3f} against {cheap:.3f} of the baseline"
