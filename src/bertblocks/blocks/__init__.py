@@ -1,6 +1,8 @@
 """WHAT a model is: declarations only, standard library only."""
 
 from bertblocks.blocks.blocks import (
+    MAX_SEQUENCE_LENGTH,
+    MIN_SEQUENCE_LENGTH,
     BertEncoder,
     BertPooler,
     BertTokenizer,
@@ -23,6 +25,8 @@ from bertblocks.blocks.snippets import PoolingName, text_model
 from bertblocks.blocks.task import Task, TaskKind
 
 __all__ = [
+    "MAX_SEQUENCE_LENGTH",
+    "MIN_SEQUENCE_LENGTH",
     "BertEncoder",
     "BertPooler",
     "BertTokenizer",

@@ -33,7 +33,7 @@ NAMED_WEIGHTS = ("multilingual-cased", "english-uncased", "mini")
 """Names that are both weights and the vocabulary that they were trained on."""
 
 MIN_SEQUENCE_LENGTH = 3
-MAX_SEQUENCE_LENGTH = 512
+MAX_SEQUENCE_LENGTH = 512  # the rows of BERT's position table
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertblocks.blocks import PoolingName
+from bertblocks.blocks import MAX_SEQUENCE_LENGTH, PoolingName
 from bertblocks.checkpoints.huggingface_config import read_config, read_json_object
 
 _logger = logging.getLogger(__name__)
@@ -22,9 +22,6 @@ _OLD_KEYS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-
-# BERT's position table, and the longest sequence that the tokenizer block allows.
-_LONGEST = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +47,7 @@ def encoder_defaults(folder: Path) -> EncoderDefaults:
     config = read_config(folder / "config.json")
     return EncoderDefaults(
         pooling=_pooling(folder / "1_Pooling" / "config.json"),
-        sequence_length=min(_LONGEST, config.max_position_embeddings),
+        sequence_length=min(MAX_SEQUENCE_LENGTH, config.max_position_embeddings),
     )
 
 

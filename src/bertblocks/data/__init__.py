@@ -2,7 +2,7 @@
 
 from bertblocks.data.batches import RowProblem, Table, TableBatch
 from bertblocks.data.columns import column_values, text_columns
-from bertblocks.data.examples import Example, RowReport, read_examples
+from bertblocks.data.examples import Example, OnBadRow, RowReport, read_examples
 from bertblocks.data.splits import train_validation_split
 from bertblocks.data.tables import open_table
 from bertblocks.data.target_arrays import class_weights, encode_targets
@@ -11,6 +11,7 @@ from bertblocks.data.writers import TableWriter, open_writer
 
 __all__ = [
     "Example",
+    "OnBadRow",
     "RowProblem",
     "RowReport",
     "Table",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bertblocks._files import replace_when_done
 from bertblocks.blocks import Task, TaskKind
-from bertblocks.data import RowProblem, Table, TableBatch
+from bertblocks.data import OnBadRow, RowProblem, Table, TableBatch
 from bertblocks.encoder import Pooling
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference.predictions import Predictions
@@ -27,7 +27,6 @@ WINDOW_ROWS = 4096
 _SHOWN = 5
 
 OnBatch = Callable[[int], None]
-OnBadRow = Literal["error", "skip"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Texts → token ids. Imports no torch."""
 
 from bertblocks.text.loading import TOKENIZER_NAMES, load_tokenizer
-from bertblocks.text.tokenizer import MAX_SEQUENCE_LENGTH, MIN_SEQUENCE_LENGTH, Encoded, Tokenizer
+from bertblocks.text.tokenizer import Encoded, Tokenizer
 from bertblocks.text.vocabulary import (
     SHIPPED,
     Casing,
@@ -13,8 +13,6 @@ from bertblocks.text.vocabulary import (
 )
 
 __all__ = [
-    "MAX_SEQUENCE_LENGTH",
-    "MIN_SEQUENCE_LENGTH",
     "SHIPPED",
     "TOKENIZER_NAMES",
     "Casing",

@@ -12,12 +12,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks.blocks import MAX_SEQUENCE_LENGTH, MIN_SEQUENCE_LENGTH
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.text.template import Template, lengths_of_cut_pair
 from bertblocks.text.vocabulary import Casing, Role
 
-MIN_SEQUENCE_LENGTH = 3
-MAX_SEQUENCE_LENGTH = 512  # the rows of BERT's position table
 _NUM_SHOWN = 5
 
 

@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 from bertblocks._files import write_text_atomically
 from bertblocks.assembly import load_model
-from bertblocks.blocks import Graph, text_model
-from bertblocks.blocks.blocks import MAX_SEQUENCE_LENGTH
+from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, text_model
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
 from bertblocks.errors import BertBlocksError
 from bertblocks.evaluation import (
