@@ -264,7 +264,7 @@ def load(folder: str | os.PathLike[str]) -> TextClassifier | TextRegressor:
     estimator = kind(
         encoder=model.origin,
         pooling=graph_pooling(model.graph),
-        sequence_length=model.tokenizer.sequence_length,
+        sequence_length=model.sequence_length,
         freeze_encoder=not model.graph.encoder.trainable,
     )
     estimator.model_ = model

@@ -19,7 +19,6 @@ from bertblocks.blocks import (
     Target,
     Task,
     TextInput,
-    TokenIdsInput,
     text_model,
 )
 from bertblocks.checkpoints import MANIFEST, is_saved_model
@@ -41,13 +40,6 @@ def model(tiny_encoder):
 def files_of(folder: Path) -> dict[str, bytes]:
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-
-
-def test_a_graph_without_tokenizer_is_no_model_of_texts():
-    encoder = BertEncoder(vocabulary_size=9, num_layers=1, num_heads=1, hidden_size=4, intermediate_size=4)
-    graph = Graph([TokenIdsInput("ids"), encoder, Dense(3, activation="softmax"), Target("y")])
-    with pytest.raises(GraphError, match="takes token ids; a model of texts needs a BertTokenizer block"):
-        assemble(graph, TOPICS)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,13 @@
 """The parts joined: graph + folder → model with its tokenizer; tokenized texts → packed batches."""
 
-from bertblocks.assembly.assembled import AssembledModel, assemble, check_fit, load_model
+from bertblocks.assembly.assembled import (
+    AssembledModel,
+    assemble,
+    check_fit,
+    check_task,
+    load_block_tokenizer,
+    load_model,
+)
 from bertblocks.assembly.batches import DEFAULT_BATCH_TOKENS, pack, run_packed
 from bertblocks.assembly.building import build, load_encoder_module
 from bertblocks.assembly.model import TextModel
@@ -12,6 +19,8 @@ __all__ = [
     "assemble",
     "build",
     "check_fit",
+    "check_task",
+    "load_block_tokenizer",
     "load_encoder_module",
     "load_model",
     "pack",

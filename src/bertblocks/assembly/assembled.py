@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -14,7 +15,7 @@ from bertblocks._files import replace_folder_when_done, restore_folder
 from bertblocks._version import __version__
 from bertblocks.assembly.building import build, build_head, graph_pooling, load_encoder_module
 from bertblocks.assembly.model import TextModel
-from bertblocks.blocks import Graph, Task
+from bertblocks.blocks import BertTokenizer, Graph, Task, TokenIdsInput
 from bertblocks.checkpoints import (
     Checkpoint,
     SavedModel,
@@ -23,8 +24,9 @@ from bertblocks.checkpoints import (
     resolve_encoder,
     write_saved_model,
 )
+from bertblocks.data import InputColumn, ModelInput, TokenIdsColumn, encode_token_ids
 from bertblocks.encoder import EncoderConfig
-from bertblocks.errors import CheckpointError, GraphError
+from bertblocks.errors import CheckpointError, DataError, GraphError
 from bertblocks.text import TOKENIZER_NAMES, Encoded, Tokenizer, load_tokenizer
 
 
@@ -35,20 +37,50 @@ class AssembledModel:
     Attributes:
         graph: What the model is.
         task: What it predicts.
-        tokenizer: Texts → ids, cut at the graph's sequence length.
+        tokenizer: Texts → ids, cut at the graph's sequence length; None where token ids go in.
         module: Packed ids → logits.
         origin: Which encoder the weights began as.
     """
 
     graph: Graph
     task: Task
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     module: TextModel
     origin: str
 
-    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
-        """Tokenize texts, or pairs where the graph takes two columns."""
-        return self.tokenizer.encode(texts, pairs)
+    @property
+    def sequence_length(self) -> int:
+        """Most tokens that the model reads of a row."""
+        if self.tokenizer is not None:
+            return self.tokenizer.sequence_length
+        return self.module.encoder.config.max_position_embeddings
+
+    @property
+    def columns(self) -> list[InputColumn]:
+        """The columns of a table that go in: of texts, or of token ids."""
+        size = self.module.encoder.config.vocab_size
+        return [
+            TokenIdsColumn(name=block.column, vocabulary_size=size)
+            if isinstance(block, TokenIdsInput)
+            else block.column
+            for block in self.graph.inputs
+        ]
+
+    def encode(self, inputs: Sequence[ModelInput], pairs: Sequence[str] | None = None) -> Encoded:
+        """Give the token ids of rows.
+
+        Args:
+            inputs: Texts, or lists of ids where the graph takes token ids.
+            pairs: Second texts, where the graph takes two columns.
+
+        Raises:
+            DataError: If rows are not what the graph takes; the first few are named.
+        """
+        if self.tokenizer is None:
+            if pairs is not None:
+                raise DataError("This model takes one column of token ids; there is no second one.")
+            return encode_token_ids(inputs, self.module.encoder.config.vocab_size)
+        return self.tokenizer.encode(cast("Sequence[str]", inputs), pairs)
 
     def save(self, folder: str | os.PathLike[str], *, extra_files: Sequence[Path] = ()) -> None:
         """Write the model folder whole, or leave what is there as it was.
@@ -64,17 +96,18 @@ class AssembledModel:
         _refuse_to_replace(target)
         state = {name: tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
         with replace_folder_when_done(target) as unfinished:
-            self.tokenizer.save(unfinished)
+            if self.tokenizer is not None:
+                self.tokenizer.save(unfinished)
             saved = SavedModel(
                 graph=self.graph,
                 task=self.task,
                 config=self.module.encoder.config,
                 encoder=_under(state, "encoder."),
                 head=_under(state, "head."),
-                casing=self.tokenizer.casing,
+                casing=self.tokenizer.casing if self.tokenizer else None,
                 origin=self.origin,
             )
-            pad_token_id = self.tokenizer.special_tokens.get("pad")
+            pad_token_id = self.tokenizer.special_tokens.get("pad") if self.tokenizer else None
             write_saved_model(unfinished, saved, version=__version__, pad_token_id=pad_token_id)
             for path in extra_files:
                 copy = shutil.copytree if path.is_dir() else shutil.copy2
@@ -85,23 +118,38 @@ def assemble(graph: Graph, task: Task) -> AssembledModel:
     """Load or draw the weights of a graph and join them with its tokenizer, ready to train.
 
     Raises:
-        GraphError: If the graph has no tokenizer, or it does not fit the encoder or the task.
+        GraphError: If the tokenizer does not fit the encoder, or the graph the task.
         CheckpointError: If weights or vocabulary cannot be found or read.
     """
-    block = graph.tokenizer
-    if block is None:
-        raise GraphError("This graph takes token ids; a model of texts needs a BertTokenizer block.")
+    check_task(graph, task)
+    tokenizer = None if graph.tokenizer is None else load_block_tokenizer(graph.tokenizer)
+    module = build(graph)
+    check_fit(tokenizer, module.encoder.config)
+    origin = getattr(graph.encoder, "weights", "random weights")
+    return AssembledModel(graph=graph, task=task, tokenizer=tokenizer, module=module, origin=str(origin))
+
+
+def check_task(graph: Graph, task: Task) -> None:
+    """Refuse a graph that ends otherwise than its task needs.
+
+    Raises:
+        GraphError: If the last dense layer or the target does not fit.
+    """
     last = graph.head[-1]
     if getattr(last, "units", None) != task.num_outputs or graph.target.task != task.kind:
         raise GraphError(
             f"The graph ends in {last} for a {graph.target.task} target, but the task is {task.kind} with "
             f"{task.num_outputs} outputs; set Dense({task.num_outputs}) and task={task.kind!r}."
         )
-    tokenizer = load_tokenizer(_tokenizer_source(block.vocabulary), sequence_length=block.sequence_length)
-    module = build(graph)
-    check_fit(tokenizer, module.encoder.config)
-    origin = getattr(graph.encoder, "weights", "random weights")
-    return AssembledModel(graph=graph, task=task, tokenizer=tokenizer, module=module, origin=str(origin))
+
+
+def load_block_tokenizer(block: BertTokenizer) -> Tokenizer:
+    """The tokenizer that a block names.
+
+    Raises:
+        CheckpointError: If the vocabulary cannot be found or read.
+    """
+    return load_tokenizer(_tokenizer_source(block.vocabulary), sequence_length=block.sequence_length)
 
 
 def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
@@ -116,8 +164,8 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     path = Path(folder)
     restore_folder(path)
     saved = read_saved_model(path)
-    length = saved.graph.tokenizer.sequence_length if saved.graph.tokenizer else 512
-    tokenizer = load_tokenizer(path, sequence_length=length)
+    block = saved.graph.tokenizer
+    tokenizer = None if block is None else load_tokenizer(path, sequence_length=block.sequence_length)
     encoder = load_encoder_module(
         Checkpoint(
             config=saved.config, encoder=dict(saved.encoder), pooler=None, head={}, dropped=(), folder=path
@@ -133,13 +181,15 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     )
 
 
-def check_fit(tokenizer: Tokenizer, config: EncoderConfig) -> None:
+def check_fit(tokenizer: Tokenizer | None, config: EncoderConfig) -> None:
     """Refuse a tokenizer whose ids or lengths the encoder has no rows for.
 
     Raises:
         GraphError: If the vocabulary or the sequence length is too large; both at once.
     """
-    problems = []
+    problems: list[str] = []
+    if tokenizer is None:
+        return
     if tokenizer.vocabulary_size > config.vocab_size:
         problems.append(
             f"the tokenizer has {tokenizer.vocabulary_size} ids, the encoder only {config.vocab_size} rows"

@@ -1,7 +1,7 @@
 """Our own model folder: a Hugging Face folder plus `bertblocks.json`.
 
     config.json, model.safetensors       BertForSequenceClassification where the graph is one, else BertModel
-    tokenizer.json, tokenizer_config.json, vocab.txt
+    tokenizer.json, tokenizer_config.json, vocab.txt      not where token ids go in
     head.safetensors                     dense layers that Hugging Face's class cannot hold
     bertblocks.json                      graph, task, and the sha256 of every file above; written last
 
@@ -112,7 +112,8 @@ def write_saved_model(
             folder, config=model.config, encoder=model.encoder, pooler=None, extra_config=extra_config
         )
         write_tensors(folder / _HEAD_FILE, model.head)
-        _write_sentence_transformers(folder, model.graph, model.config)
+        if model.graph.tokenizer is not None:
+            _write_sentence_transformers(folder, model.graph, model.config)
     _write_manifest(folder, model, version)
 
 

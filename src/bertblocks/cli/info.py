@@ -56,8 +56,8 @@ def _model_facts(folder: Path) -> dict[str, Any]:
         "labels": list(task.labels),
         "encoder_began_as": model.origin,
         **_sizes(model.module.encoder),
-        "vocabulary": _vocabulary(model.tokenizer),
-        "sequence_length": model.tokenizer.sequence_length,
+        "vocabulary": _vocabulary(model.tokenizer, model.module.encoder.config.vocab_size),
+        "sequence_length": model.sequence_length,
         "saved_by": f"bertblocks {manifest['bertblocks_version']}, format {manifest['format_version']}",
         "opens_in_transformers_as": (
             "AutoModelForSequenceClassification, with equal logits"
@@ -84,7 +84,7 @@ def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
         "folder": str(folder),
         **_sizes(load_encoder_module(checkpoint)),
         "pooler": "in the weights" if checkpoint.pooler else "none in the weights",
-        "vocabulary": _vocabulary(tokenizer),
+        "vocabulary": _vocabulary(tokenizer, checkpoint.config.vocab_size),
         "sequence_length": defaults.sequence_length,
         "default_pooling": defaults.pooling,
         "left_out_of_the_file": list(checkpoint.dropped),
@@ -92,7 +92,9 @@ def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def _vocabulary(tokenizer: Tokenizer) -> str:
+def _vocabulary(tokenizer: Tokenizer | None, num_ids: int) -> str:
+    if tokenizer is None:
+        return f"none: token ids 0 … {num_ids - 1:,} go in"
     return f"{tokenizer.vocabulary_size:,} tokens, {tokenizer.casing or 'casing unknown'}"
 
 

@@ -93,7 +93,7 @@ def _evaluate_baseline(task: Task) -> Evaluation:
     def read(path: Path) -> tuple[list[str], NDArray[Any], list[str | None]]:
         examples = list(read_examples(open_table(path), text="text", target="group", group="language"))
         targets = encode_targets((example.target for example in examples), task, column="group")
-        return [example.text for example in examples], targets, [example.group for example in examples]
+        return [str(example.text) for example in examples], targets, [example.group for example in examples]
 
     texts, targets, _ = read(sample.train_table())
     baseline = fit_baseline(task, train_texts=texts, train_targets=targets)

@@ -7,19 +7,35 @@ from bertblocks.data.splits import train_validation_split
 from bertblocks.data.tables import open_table
 from bertblocks.data.target_arrays import class_weights, encode_targets
 from bertblocks.data.targets import infer_task
+from bertblocks.data.token_ids import (
+    InputColumn,
+    ModelInput,
+    TokenIds,
+    TokenIdsColumn,
+    as_text,
+    column_name,
+    encode_token_ids,
+)
 from bertblocks.data.writers import TableWriter, open_writer
 
 __all__ = [
     "Example",
+    "InputColumn",
+    "ModelInput",
     "OnBadRow",
     "RowProblem",
     "RowReport",
     "Table",
     "TableBatch",
     "TableWriter",
+    "TokenIds",
+    "TokenIdsColumn",
+    "as_text",
     "class_weights",
+    "column_name",
     "column_values",
     "encode_targets",
+    "encode_token_ids",
     "infer_task",
     "open_table",
     "open_writer",

@@ -14,7 +14,9 @@ from bertblocks.errors import DataError
 
 BATCH_ROWS = 4096
 
-Reason = Literal["missing value", "wrong type", "unreadable characters", "malformed row"]
+Reason = Literal[
+    "missing value", "wrong type", "wrong length", "id out of range", "unreadable characters", "malformed row"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bertblocks.data.batches import Reason, RowProblem, Table, TableBatch, check_columns
+from bertblocks.data.token_ids import InputColumn, ModelInput, TokenIdsColumn, column_name, token_ids
 from bertblocks.data.values import is_missing, shown
 from bertblocks.errors import ConfigError, DataError
 
@@ -23,14 +24,14 @@ class Example:
 
     Attributes:
         row: Number of the data row in its table, from 1.
-        text: The text; never blank.
+        text: The text, never blank; or the ids, of a column of token ids.
         pair: The second text of a pair.
         target: What the target column holds, as the table gave it.
         group: To what the row belongs, such as its language.
     """
 
     row: int
-    text: str
+    text: ModelInput
     pair: str | None = None
     target: Any | None = None
     group: str | None = None
@@ -78,7 +79,7 @@ class RowReport:
 def read_examples(
     table: Table,
     *,
-    text: str,
+    text: InputColumn,
     pair: str | None = None,
     target: str | None = None,
     group: str | None = None,
@@ -87,12 +88,13 @@ def read_examples(
 ) -> Iterator[Example]:
     """Read a table's examples, one after another, at constant memory.
 
-    A row is bad if it cannot be read, its text, pair or target is missing or blank, or its text is no text. A
-    number in a text column counts as text; a missing group does not matter.
+    A row is bad if it cannot be read, its text, pair or target is missing or blank, its text is no text, or
+    its token ids are not what they must be. A number in a text column counts as text; a missing group does
+    not matter.
 
     Args:
         table: The table.
-        text: Column of the text.
+        text: Column of the text, or of token ids.
         pair: Column of the second text of a pair.
         target: Column of what is to be predicted; None where there is nothing to learn from.
         group: Column by which results are told apart.
@@ -113,18 +115,24 @@ def read_examples(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Roles:
-    text: str
+    text: InputColumn
     pair: str | None
     target: str | None
     group: str | None
 
+    @property
+    def text_name(self) -> str:
+        return column_name(self.text)
+
     def columns(self) -> tuple[str, ...]:
-        named = (self.text, self.pair, self.target, self.group)
+        named = (self.text_name, self.pair, self.target, self.group)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
     def check(self, table: Table) -> None:
         check_columns(table.path, table.columns, self.columns())
-        used = [name for name in (self.text, self.pair, self.target) if name is not None]
+        if isinstance(self.text, TokenIdsColumn):
+            self.text.check_table(table)
+        used = [name for name in (self.text_name, self.pair, self.target) if name is not None]
         for name in sorted({name for name in used if used.count(name) > 1}):
             raise ConfigError(
                 f"The column {name!r} cannot be two of text, pair and target: name different columns."
@@ -148,13 +156,13 @@ def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], li
     examples: list[Example] = []
     problems = list(batch.problems)
     nothing = [None] * len(batch.rows)
-    texts = batch.columns[roles.text]
+    texts = batch.columns[roles.text_name]
     pairs = batch.columns[roles.pair] if roles.pair is not None else nothing
     targets = batch.columns[roles.target] if roles.target is not None else nothing
     groups = batch.columns[roles.group] if roles.group is not None else nothing
     for i, row in enumerate(batch.rows):
         problem = (
-            _text_problem(texts[i], roles.text)
+            _input_problem(texts[i], roles.text)
             or (_text_problem(pairs[i], roles.pair) if roles.pair is not None else None)
             or (_target_problem(targets[i], roles.target) if roles.target is not None else None)
         )
@@ -165,11 +173,19 @@ def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], li
             continue
         pair = None if pairs[i] is None else str(pairs[i])
         group = None if is_missing(groups[i]) else str(groups[i])
-        examples.append(Example(row=row, text=str(texts[i]), pair=pair, target=targets[i], group=group))
+        text = str(texts[i]) if isinstance(roles.text, str) else token_ids(texts[i])
+        examples.append(Example(row=row, text=text, pair=pair, target=targets[i], group=group))
     return examples, sorted(problems, key=lambda problem: problem.row)
 
 
 _Problem = tuple[str, Reason, str]
+
+
+def _input_problem(value: Any, column: InputColumn) -> _Problem | None:
+    if isinstance(column, str):
+        return _text_problem(value, column)
+    problem = column.problem(value)
+    return (column.name, *problem) if problem else None
 
 
 def _text_problem(value: Any, column: str) -> _Problem | None:

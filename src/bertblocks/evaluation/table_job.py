@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +12,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks.assembly import AssembledModel
 from bertblocks.blocks import Task
-from bertblocks.data import Example, RowReport, Table, encode_targets, read_examples
+from bertblocks.data import (
+    Example,
+    InputColumn,
+    ModelInput,
+    RowReport,
+    Table,
+    TokenIdsColumn,
+    encode_targets,
+    read_examples,
+)
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.evaluation.baseline import BaselineResult
 from bertblocks.evaluation.evaluate import Evaluation, evaluate
@@ -29,6 +40,7 @@ def evaluate_table(
     *,
     text: str | None = None,
     text_pair: str | None = None,
+    ids: str | None = None,
     target: str | None = None,
     label_separator: str | None = None,
     group_by: str | None = None,
@@ -44,6 +56,7 @@ def evaluate_table(
         table: Texts and truth.
         text: Column of texts; the one named in training where None.
         text_pair: Column of second texts, likewise.
+        ids: Column of token ids, likewise.
         target: Column of the truth, likewise.
         label_separator: Splits the truth into several labels.
         group_by: Column for metrics by group.
@@ -54,21 +67,19 @@ def evaluate_table(
 
     Raises:
         DataError: If a column is missing or a row cannot be used.
-        ConfigError: If text_pair is given for a model of single texts, or label_separator for one that gives
+        ConfigError: If a column is given that the model has no use for, or label_separator for one that gives
             no several labels.
     """
     graph, task = predictor.model.graph, predictor.model.task
-    columns = [block.column for block in graph.inputs]
-    if text_pair is not None and len(columns) < 2:
-        raise ConfigError("text_pair has no effect: this model takes single texts. Leave it out.")
+    first, pair = _input_columns(predictor.model, text=text, text_pair=text_pair, ids=ids)
     if label_separator is not None and task.kind != "multilabel":
         raise ConfigError(f"label_separator has no effect: this is a {task.kind} model. Leave it out.")
     target = target or graph.target.column
     report = RowReport() if report is None else report
     examples = read_examples(
         table,
-        text=text or columns[0],
-        pair=text_pair or (columns[1] if len(columns) > 1 else None),
+        text=first,
+        pair=pair,
         target=target,
         group=group_by,
         on_bad_row=on_bad_row,
@@ -77,7 +88,7 @@ def evaluate_table(
     found: list[Predictions] = []
     targets, groups = [], []
     for window in _windows(examples):
-        found.append(predictor.predict(*_text_columns(window, pairs=len(columns) > 1)))
+        found.append(predictor.predict(*_inputs(window, pairs=pair is not None)))
         targets.append(_encode(window, task, target, label_separator, table.path))
         groups += [example.group for example in window]
         if on_batch is not None:
@@ -86,7 +97,7 @@ def evaluate_table(
         task,
         targets=targets_in_unit(task, np.concatenate(targets)),
         scores=np.concatenate([part.scores for part in found]),
-        tokens=token_counts(found, predictor.model.tokenizer.sequence_length),
+        tokens=token_counts(found, predictor.model.sequence_length),
         group_by=group_by,
         groups=groups if group_by else None,
         skipped=dict(report.num_skipped),
@@ -144,6 +155,26 @@ def _windows(examples: Iterable[Example]) -> Iterator[list[Example]]:
         yield window
 
 
-def _text_columns(examples: Sequence[Example], *, pairs: bool) -> tuple[list[str], list[str] | None]:
+def _input_columns(
+    model: AssembledModel, *, text: str | None, text_pair: str | None, ids: str | None
+) -> tuple[InputColumn, str | None]:
+    """The columns to read: as in training, unless others are named."""
+    columns = [*model.columns, None][:2]
+    first, second = columns
+    takes_ids = isinstance(first, TokenIdsColumn)
+    given = {
+        "text": text and takes_ids,
+        "text_pair": text_pair and second is None,
+        "ids": ids and not takes_ids,
+    }
+    if idle := [name for name, has_no_effect in given.items() if has_no_effect]:
+        takes = "token ids" if takes_ids else "single texts" if second is None else "pairs of texts"
+        raise ConfigError(f"{' and '.join(idle)} has no effect: this model takes {takes}. Leave it out.")
+    if isinstance(first, TokenIdsColumn):
+        return replace(first, name=ids or first.name), None
+    return text or str(first), text_pair or (None if second is None else str(second))
+
+
+def _inputs(examples: Sequence[Example], *, pairs: bool) -> tuple[list[ModelInput], list[str] | None]:
     texts = [example.text for example in examples]
     return texts, [example.pair or "" for example in examples] if pairs else None

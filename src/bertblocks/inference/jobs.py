@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from bertblocks._files import replace_when_done
 from bertblocks.blocks import Task, TaskKind
-from bertblocks.data import OnBadRow, RowProblem, Table, TableBatch
+from bertblocks.data import InputColumn, OnBadRow, RowProblem, Table, TableBatch, TokenIdsColumn, column_name
+from bertblocks.data.batches import Reason
+from bertblocks.data.token_ids import token_ids
 from bertblocks.encoder import Pooling
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference.predictions import Predictions
@@ -67,24 +69,28 @@ def predict_table(
 
     Args:
         predictor: The model.
-        table: Has the text columns that the model's graph names.
+        table: Has the columns that the model's graph names.
         output: CSV, TSV, JSON Lines or Parquet by its ending; there only when it is complete.
-        on_bad_row: "skip" leaves the results of rows without a text empty, and drops unreadable rows.
+        on_bad_row: "skip" leaves the results of rows without a usable text or list empty, and drops
+            unreadable rows.
         on_batch: Called with the number of rows after each batch.
 
     Raises:
         DataError: If a column is missing or has a result's name, or a row cannot be used.
     """
-    columns = [block.column for block in predictor.model.graph.inputs]
+    columns = predictor.model.columns
     results = _result_kinds(predictor.model.task)
-    check_table(table, columns, list(results))
+    check_table(table, [column_name(column) for column in columns], list(results))
+    for column in columns:
+        if isinstance(column, TokenIdsColumn):
+            column.check_table(table)
     _refuse_to_replace_input(table, output)
     counts = _Counts()
     with open_result(output, table, results) as writer:
         for batch in _batches(table, None, columns, on_bad_row, counts):
-            good, texts = _texts(batch, columns)
-            found = predictor.predict(*texts)
-            counts.add(len(batch.rows), found, predictor.model.tokenizer.sequence_length)
+            good, inputs = _inputs(batch, columns)
+            found = predictor.predict(*inputs)
+            counts.add(len(batch.rows), found, predictor.model.sequence_length)
             values = _result_columns(predictor.model.task, found)
             spread = {name: _spread(column, good, len(batch.rows)) for name, column in values.items()}
             writer.write({**batch.columns, **spread})
@@ -130,7 +136,7 @@ def embed_table(
 
     def vectors() -> Iterator[tuple[TableBatch, NDArray[np.float32]]]:
         for batch in _batches(table, read, [text], on_bad_row, counts):
-            good, (texts,) = _texts(batch, [text])
+            good, (texts,) = _inputs(batch, [text])
             encoded = encoder.tokenize(texts, sequence_length)
             rows = np.full((len(batch.rows), encoder.config.hidden_size), np.nan, dtype=np.float32)
             rows[good] = encoder.vectors(encoded, pooling or encoder.pooling)
@@ -176,7 +182,7 @@ class _Counts:
 def _batches(
     table: Table,
     read: Sequence[str] | None,
-    texts: Sequence[str],
+    inputs: Sequence[InputColumn],
     on_bad_row: OnBadRow,
     counts: _Counts,
 ) -> Iterator[TableBatch]:
@@ -184,7 +190,7 @@ def _batches(
     if on_bad_row not in get_args(OnBadRow):
         raise ConfigError(f"on_bad_row is {on_bad_row!r}, but must be 'error' or 'skip'.")
     for batch in table.batches(read, WINDOW_ROWS):
-        problems = [*batch.problems, *_text_problems(batch, texts)]
+        problems = [*batch.problems, *_input_problems(batch, inputs)]
         if problems and on_bad_row == "error":
             raise DataError(_in_words(table, problems))
         counts.num_dropped += len(batch.problems)
@@ -201,24 +207,34 @@ def _in_words(table: Table, problems: Sequence[RowProblem]) -> str:
     )
 
 
-def _text_problems(batch: TableBatch, columns: Sequence[str]) -> Iterator[RowProblem]:
+def _input_problems(batch: TableBatch, columns: Sequence[InputColumn]) -> Iterator[RowProblem]:
     for column in columns:
-        for index, value in enumerate(batch.columns[column]):
-            if not _is_text(value):
+        name = column_name(column)
+        for index, value in enumerate(batch.columns[name]):
+            if problem := _problem(value, column):
+                reason, message = problem
+                line = batch.lines[index] if batch.lines else None
                 yield RowProblem(
-                    row=batch.rows[index],
-                    line=batch.lines[index] if batch.lines else None,
-                    column=column,
-                    reason="missing value",
-                    message=f"expected a text, found {value!r}"[:200],
+                    row=batch.rows[index], line=line, column=name, reason=reason, message=message
                 )
 
 
-def _texts(batch: TableBatch, columns: Sequence[str]) -> tuple[list[int], list[list[str]]]:
-    """Which rows have all their texts, and these texts by column."""
-    values = [batch.columns[column] for column in columns]
-    good = [i for i in range(len(batch.rows)) if all(_is_text(column[i]) for column in values)]
-    return good, [[str(column[i]) for i in good] for column in values]
+def _inputs(batch: TableBatch, columns: Sequence[InputColumn]) -> tuple[list[int], list[list[Any]]]:
+    """Which rows have all their inputs, and these inputs by column."""
+    values = [(column, batch.columns[column_name(column)]) for column in columns]
+    good = [
+        i for i in range(len(batch.rows)) if not any(_problem(cells[i], column) for column, cells in values)
+    ]
+    return good, [
+        [str(cells[i]) if isinstance(column, str) else token_ids(cells[i]) for i in good]
+        for column, cells in values
+    ]
+
+
+def _problem(value: Any, column: InputColumn) -> tuple[Reason, str] | None:
+    if not isinstance(column, str):
+        return column.problem(value)
+    return None if _is_text(value) else ("missing value", f"expected a text, found {value!r}"[:200])
 
 
 def _is_text(value: Any) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from bertblocks.assembly import DEFAULT_BATCH_TOKENS, AssembledModel, load_model, run_packed
+from bertblocks.data import ModelInput
 from bertblocks.encoder import Precision, choose_precision, resolve_device, to_precision
 from bertblocks.errors import DataError
 from bertblocks.inference.predictions import Predictions, predictions
@@ -58,15 +59,15 @@ class Predictor:
         """
         return cls(load_model(folder), precision=precision, device=device, in_place=True)
 
-    def predict(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Predictions:
+    def predict(self, texts: Sequence[ModelInput], pairs: Sequence[str] | None = None) -> Predictions:
         """Predict every text, or pair of texts.
 
         Args:
-            texts: Texts, or the first ones of pairs.
+            texts: Texts, or the first ones of pairs; lists of integers for a model of token ids.
             pairs: The second ones, for a model with two text inputs.
 
         Raises:
-            DataError: If an item is no text, or pairs are missing or too many.
+            DataError: If an item is no text or list of ids, or pairs are missing or too many.
         """
         columns = [block.column for block in self.model.graph.inputs]
         if (len(columns) == 2) != (pairs is not None):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks.data import ModelInput
 from bertblocks.errors import DataError
 
 
@@ -18,13 +19,13 @@ class LabeledTexts:
     """Columns of a table in memory.
 
     Attributes:
-        texts: One a row.
+        texts: One a row; or token ids, as data.read_examples gives them.
         pairs: The second texts, for models with two text inputs.
         targets: As data.encode_targets gives them.
         groups: For metrics by group.
     """
 
-    texts: Sequence[str]
+    texts: Sequence[ModelInput]
     targets: NDArray[Any]
     pairs: Sequence[str] | None = None
     groups: Sequence[str] | None = None
@@ -58,7 +59,7 @@ class LabeledTexts:
         digest = hashlib.sha256(np.ascontiguousarray(self.targets).tobytes())
         for column in (self.texts, self.pairs or ()):
             for text in column:
-                content = text.encode("utf-8", "surrogatepass")
+                content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text.tobytes()
                 digest.update(len(content).to_bytes(8, "little") + content)
             digest.update(b"\xff")
         return digest.hexdigest()

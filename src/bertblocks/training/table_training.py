@@ -16,6 +16,7 @@ from bertblocks._files import write_text_atomically
 from bertblocks.assembly import load_model
 from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, text_model
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
+from bertblocks.data import as_text
 from bertblocks.errors import BertBlocksError
 from bertblocks.evaluation import (
     METRICS_FILE,
@@ -176,9 +177,9 @@ def _measure_baseline(rows: TableRows, say: Say) -> BaselineResult:
     train, validation = rows.train, rows.validation
     result = measure_baseline(
         rows.task,
-        train_texts=train.texts,
+        train_texts=[as_text(row) for row in train.texts],
         train_targets=targets_in_unit(rows.task, train.targets),
-        test_texts=validation.texts,
+        test_texts=[as_text(row) for row in validation.texts],
         test_targets=targets_in_unit(rows.task, validation.targets),
         train_pairs=train.pairs,
         test_pairs=validation.pairs,
@@ -188,13 +189,13 @@ def _measure_baseline(rows: TableRows, say: Say) -> BaselineResult:
 
 
 def _say_what_was_cut(trained: TrainedModel, say: Say) -> None:
-    encoded, tokenizer = trained.train_encoded, trained.model.tokenizer
+    encoded, length = trained.train_encoded, trained.model.sequence_length
     share = float(encoded.truncated.mean())
     if share > 0:
         longest = min(MAX_SEQUENCE_LENGTH, trained.model.module.encoder.config.max_position_embeddings)
         advice = f"; --sequence-length {longest} reads more of them"
-        advice = advice if tokenizer.sequence_length < longest else ""
-        say(f"{share:.1%} of the training rows were cut at {tokenizer.sequence_length} tokens{advice}.")
+        advice = advice if length < longest else ""
+        say(f"{share:.1%} of the training rows were cut at {length} tokens{advice}.")
 
 
 def _evaluate(
@@ -208,7 +209,7 @@ def _evaluate(
         rows.task,
         targets=targets_in_unit(rows.task, validation.targets),
         scores=found.scores,
-        tokens=token_counts([found], trained.model.tokenizer.sequence_length),
+        tokens=token_counts([found], trained.model.sequence_length),
         group_by=run.group_by,
         groups=validation.groups,
         skipped=dict(rows.validation_report.num_skipped),
