@@ -6,6 +6,7 @@ name in one step: a run that is killed leaves the old state or the new one, neve
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -21,6 +22,15 @@ def write_text_atomically(path: str | Path, text: str) -> None:
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
         file.write(text)
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextmanager

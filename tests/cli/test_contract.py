@@ -35,6 +35,7 @@ COMMANDS = {
         "ENCODER TABLE --text --output --pooling --sequence-length --precision --device --encoding --sheet "
         "--skip-bad-rows --json"
     ),
+    "convert": "SOURCE --output --keep-heads --json",
     "info": "MODEL --json",
 }
 

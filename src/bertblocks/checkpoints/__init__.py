@@ -12,6 +12,7 @@ from bertblocks.checkpoints.huggingface import (
     Checkpoint,
     read_checkpoint,
     read_config,
+    read_folder_config,
     write_checkpoint,
     write_config,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "opens_as_sequence_classification",
     "read_checkpoint",
     "read_config",
+    "read_folder_config",
     "read_manifest",
     "read_saved_model",
     "read_tensors",

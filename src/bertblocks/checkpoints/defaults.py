@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertblocks.blocks import MAX_SEQUENCE_LENGTH, PoolingName
-from bertblocks.checkpoints.huggingface_config import read_config, read_json_object
+from bertblocks.checkpoints.huggingface import read_folder_config
+from bertblocks.checkpoints.huggingface_config import read_json_object
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def encoder_defaults(folder: Path) -> EncoderDefaults:
     Raises:
         CheckpointError: If a file cannot be read.
     """
-    config = read_config(folder / "config.json")
+    config = read_folder_config(folder)
     return EncoderDefaults(
         pooling=_pooling(folder / "1_Pooling" / "config.json"),
         sequence_length=min(MAX_SEQUENCE_LENGTH, config.max_position_embeddings),

@@ -27,6 +27,7 @@ from bertblocks.checkpoints.weight_files import (
     has_weights,
     listed,
 )
+from bertblocks.checkpoints.zip_files import is_zip, unpacked
 from bertblocks.errors import CheckpointError, ConfigError
 
 _logger = logging.getLogger(__name__)
@@ -104,7 +105,8 @@ def resolve_encoder(source: str | os.PathLike[str], *, revision: str | None = No
     then "organisation/name" on the hub. A path object, or "./mini", is only ever a folder.
 
     Args:
-        source: A named encoder ("multilingual-cased", "english-uncased", "mini"), a folder, or a repository.
+        source: A named encoder ("multilingual-cased", "english-uncased", "mini"), a folder, the zip of one
+            (as Google released its checkpoints), or a repository.
         revision: A commit, tag or branch of the repository. By default a named encoder's pinned commit, and
             of any other repository what is cached, or else its newest commit.
 
@@ -125,9 +127,13 @@ def resolve_encoder(source: str | os.PathLike[str], *, revision: str | None = No
     place = _kind_of_place(path) if text != "" else None  # Path("") would be the current folder
     if place == "folder":
         return _without_revision(path, revision)
+    if place == "file" and is_zip(path):
+        return _without_revision(unpacked(path), revision)
     if place == "file" or text is None:
         found = "is a file" if place else "does not exist"
-        raise CheckpointError(f"{path} {found}; an encoder is a folder with config.json and weights.")
+        raise CheckpointError(
+            f"{path} {found}; an encoder is a folder with config.json and weights, or the zip of one."
+        )
     if _REPO_ID.fullmatch(text) and len(text) <= _LONGEST_REPO_ID and "--" not in text and ".." not in text:
         return _from_hub(text, revision, asked=text)
     raise CheckpointError(_unknown(text))

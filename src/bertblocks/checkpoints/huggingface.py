@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 
 from bertblocks._files import write_text_atomically
+from bertblocks.checkpoints.google import open_google_weights, read_google_config
 from bertblocks.checkpoints.huggingface_config import read_config, write_config
 from bertblocks.checkpoints.names import (
     BUFFERS,
@@ -28,11 +29,19 @@ from bertblocks.checkpoints.names import (
     to_hugging_face,
 )
 from bertblocks.checkpoints.storage import write_tensors
-from bertblocks.checkpoints.weight_files import SAFETENSORS, WEIGHT_FILES, WeightFile, listed, open_weights
+from bertblocks.checkpoints.weight_files import SAFETENSORS, WEIGHT_FILES, Weights, listed, open_weights
 from bertblocks.encoder.config import EncoderConfig
 from bertblocks.errors import CheckpointError
+from bertblocks.text.google_folders import is_google_folder
 
-__all__ = ["Checkpoint", "read_checkpoint", "read_config", "write_checkpoint", "write_config"]
+__all__ = [
+    "Checkpoint",
+    "read_checkpoint",
+    "read_config",
+    "read_folder_config",
+    "write_checkpoint",
+    "write_config",
+]
 
 _POOLER = ("weight", "bias")
 
@@ -61,13 +70,14 @@ class Checkpoint:
 def read_checkpoint(
     folder: Path, *, keep_heads: bool = False, dtype: torch.dtype = torch.float32
 ) -> Checkpoint:
-    """Read a BERT encoder from a Hugging Face folder, with or without a head.
+    """Read a BERT encoder from a folder of Hugging Face's or Google's form, with or without a head.
 
-    Weights are looked for in model.safetensors, its sharded form, pytorch_model.bin, its sharded form. The
-    encoder is held once: query, key and value are joined layer by layer, and the parts let go.
+    Weights are looked for in model.safetensors, its sharded form, pytorch_model.bin, its sharded form; beside
+    Google's bert_config.json in its checkpoint. The encoder is held once: query, key and value are joined
+    layer by layer, and the parts let go.
 
     Args:
-        folder: A folder with config.json and weights.
+        folder: A folder with config.json, or else with bert_config.json, and weights.
         keep_heads: Whether to read what belongs to a task's head too, rather than drop it.
         dtype: float32, bfloat16 or float16; floating point tensors are converted to it.
 
@@ -78,8 +88,9 @@ def read_checkpoint(
         CheckpointError: If a file is missing or damaged, config.json describes another network, or tensors
             are missing, unexpected, doubled, of the wrong shape or kind, or not finite; all of these at once.
     """
-    config = read_config(_config_file(folder))
-    sources = _sort(open_weights(folder), config)
+    config = read_folder_config(folder)
+    files = open_google_weights(folder) if is_google_folder(folder) else open_weights(folder)
+    sources = _sort(files, config)
     rows = [*encoder_parameters(config.num_hidden_layers), *(POOLER_PARAMETERS if sources.has_pooler else ())]
     shapes = {part: row.part_shape(config) for row in rows for part in row.hugging_face}
     problems = _shape_problems(sources, shapes)
@@ -98,6 +109,17 @@ def read_checkpoint(
         dropped=() if keep_heads else tuple(sources.head),
         folder=folder,
     )
+
+
+def read_folder_config(folder: Path) -> EncoderConfig:
+    """Read an encoder's configuration from a folder of either form.
+
+    Raises:
+        CheckpointError: If the folder holds none, or it describes another network.
+    """
+    if is_google_folder(folder):
+        return read_google_config(folder)
+    return read_config(_config_file(folder))
 
 
 def write_checkpoint(
@@ -158,7 +180,7 @@ def write_checkpoint(
 class _Source:
     """Where one tensor lies: its file, its name and its shape there."""
 
-    file: WeightFile
+    file: Weights
     name: str
 
     @property
@@ -180,7 +202,7 @@ class _Sources:
         return any(part in self.wanted for row in POOLER_PARAMETERS for part in row.hugging_face)
 
 
-def _sort(files: Iterable[WeightFile], config: EncoderConfig) -> _Sources:
+def _sort(files: Iterable[Weights], config: EncoderConfig) -> _Sources:
     """Tell encoder, pooler, head and the rest apart by name, through the table."""
     rows = (*encoder_parameters(config.num_hidden_layers), *POOLER_PARAMETERS)
     known = {part for row in rows for part in row.hugging_face}
@@ -253,8 +275,8 @@ def _config_file(folder: Path) -> Path:
             listed(sorted(item.name for item in folder.iterdir())) if folder.is_dir() else "no such folder"
         )
         raise CheckpointError(
-            f"{folder} is no Hugging Face model folder: it must hold config.json and weights "
-            f"({', '.join(WEIGHT_FILES)}), found {found}."
+            f"{folder} is no model folder: it must hold config.json and weights ({', '.join(WEIGHT_FILES)}), "
+            f"or Google's bert_config.json with its checkpoint, found {found}."
         )
     return path
 

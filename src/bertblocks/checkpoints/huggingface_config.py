@@ -58,7 +58,7 @@ _PLAIN: Mapping[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
-def read_config(path: Path) -> EncoderConfig:
+def read_config(path: Path, *, missing: Mapping[str, Any] | None = None) -> EncoderConfig:
     """Read a Hugging Face config.json of model_type "bert".
 
     Keys that do not change the encoder (labels, ids of special tokens, cache, versions) are ignored. Where
@@ -67,6 +67,7 @@ def read_config(path: Path) -> EncoderConfig:
 
     Args:
         path: The file.
+        missing: Values of keys that the file may leave out, where they are not BERT's defaults.
 
     Returns:
         The encoder's configuration.
@@ -75,7 +76,7 @@ def read_config(path: Path) -> EncoderConfig:
         CheckpointError: If the file cannot be read, or describes a network that we do not build; every
             problem at once.
     """
-    raw = read_json_object(path)
+    raw = {**(missing or {}), **read_json_object(path)}
     values, number_problems = _read_numbers(raw)
     problems = [*_family_problems(raw), *_network_problems(raw), *number_problems]
     activation = raw.get("hidden_act", "gelu")

@@ -10,7 +10,6 @@ A folder without bertblocks.json is unfinished; one whose files do not have thei
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bertblocks._files import write_text_atomically
+from bertblocks._files import file_sha256, write_text_atomically
 from bertblocks.blocks import BertPooler, Dense, Dropout, GlobalAveragePooling1D, Graph, Task
 from bertblocks.checkpoints.huggingface import Checkpoint, read_checkpoint, write_checkpoint
 from bertblocks.checkpoints.huggingface_config import read_json_object
@@ -186,15 +185,6 @@ def _why_unfinished(folder: Path) -> str:
         f"{folder} has no {MANIFEST}: it is not a bertblocks model, or its training has not finished (finish "
         "it with `bertblocks train ... --resume`)."
     )
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _write_manifest(folder: Path, model: SavedModel, version: str) -> None:

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -26,6 +27,21 @@ WEIGHT_FILES = (SAFETENSORS, SAFETENSORS_INDEX, PICKLED, PICKLED_INDEX)
 """Where weights are looked for, the first that exists first."""
 
 _SOUND_TORCH = "2.10"
+
+
+class Weights(Protocol):
+    """Tensors under Hugging Face's names, known by their shapes and not read yet."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of every tensor, as torch holds it."""
+
+    def read(self, names: Iterable[str], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        """Read tensors into memory of their own; floating point ones become `dtype`."""
 
 
 @dataclass(frozen=True, kw_only=True)

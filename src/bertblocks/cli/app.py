@@ -12,6 +12,7 @@ import typer
 
 from bertblocks._version import __version__
 from bertblocks.cli.console import complain, prepare_streams
+from bertblocks.cli.convert import convert
 from bertblocks.cli.embed import embed
 from bertblocks.cli.evaluate import evaluate
 from bertblocks.cli.info import info
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (quickstart, train, evaluate, predict, embed, info):
+for command in (quickstart, train, evaluate, predict, embed, convert, info):
     app.command()(command)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from bertblocks.errors import CheckpointError
+from bertblocks.text.google_folders import is_google_folder, read_google_vocabulary
 from bertblocks.text.google_rules import google_lowercase, refuse_other_rules
 from bertblocks.text.other_models import OtherModel
 from bertblocks.text.tokenizer import Tokenizer, TokenModel
@@ -75,6 +76,8 @@ def _read_model(folder: Path) -> TokenModel:
     if not definition_path.is_file():
         if not vocabulary_path.is_file():
             raise CheckpointError(_nothing_found(folder))
+        if is_google_folder(folder) and not configuration:
+            return WordPieceModel(read_google_vocabulary(vocabulary_path))
         return _read_wordpiece(vocabulary_path, configuration, lower=None)
     definition = _read_json(definition_path)
     _check_layout(definition, definition_path)
