@@ -101,11 +101,11 @@ def test_a_block_object_may_stand_twice():
     graph = Graph([TokenIdsInput("ids"), RANDOM, dense, dense, Dense(2, activation="softmax"), Target("y")])
     assert [part.activation for part in build(graph).head] == ["tanh", "tanh", "linear"]
     two = Dense(2, activation="softmax")
-    with pytest.warns(UserWarning, match="write activation='sigmoid'"):
+    with pytest.warns(UserWarning, match="set activation='sigmoid'"):
         graph = Graph([TokenIdsInput("ids"), RANDOM, two, Target("y", task="multilabel")])
     assert [part.activation for part in build(graph).head] == ["linear"]
     relu = Dense(1, activation="relu")
-    with pytest.warns(UserWarning, match="write activation='linear'"):
+    with pytest.warns(UserWarning, match="set activation='linear'"):
         graph = Graph([TokenIdsInput("ids"), RANDOM, relu, relu, Target("y", task="regression")])
     assert [part.activation for part in build(graph).head] == ["relu", "linear"]
 
@@ -119,6 +119,15 @@ def test_a_frozen_encoder_gets_no_gradient(folder, trainable):
     # the position table's last rows have a gradient of zero, but they have one
     assert {weight.grad is not None for weight in model.encoder.parameters()} == {trainable}
     assert all(weight.grad is not None for weight in model.head.parameters())
+
+
+def test_a_frozen_layer_gets_no_gradient_and_passes_it_on(folder):
+    model = build(pretrained(folder, BertPooler(trainable=False), Dense(4, trainable=False), Dense(4)))
+    model(PACKED).sum().backward()
+    switches = [part.weight.requires_grad for part in model.head]
+    assert switches == [False, False, True, True]
+    assert [part.bias.grad is not None for part in model.head] == switches
+    assert all(weight.grad is not None for weight in model.encoder.parameters())
 
 
 def test_two_builds_share_no_memory(folder):

@@ -81,5 +81,5 @@ def test_what_cannot_be_is_refused():
         text_model(task=TOPICS, encoder="mini", pooling="mean")
     with pytest.raises(GraphError, match="sequence_length 1000"):
         text_model(task=TOPICS, encoder="mini", sequence_length=1000)
-    with pytest.raises(GraphError, match="both take the column 'text'"):
+    with pytest.raises(GraphError, match="Target takes the column 'text', but TextInput has it already"):
         text_model(task=TOPICS, encoder="mini", target="text")

@@ -333,7 +333,7 @@ def test_other_folders_are_no_models(tmp_path, tiny_encoder):
         ({"files": ["config.json"]}, ["has files = ['config.json'], which is of the wrong type"]),
         ({"origin": None, "casing": 3}, ["has origin = None", "has casing = 3"]),
         ({"graph": {}}, ["does not describe a model", "not the JSON form of a graph"]),
-        ({"graph": {"blocks": []}}, ["does not describe a model", "The first block must be"]),
+        ({"graph": {"blocks": []}}, ["does not describe a model", "A graph of no blocks"]),
         ({"task": {"kind": "ranking"}}, ["does not describe a model", "kind is 'ranking'"]),
         ({"task": {"kind": "binary", "labels": 3}}, ["does not describe a model", "labels is 3"]),
         ({"files": {"config.json": 3}}, ["config.json is not the file that was saved"]),

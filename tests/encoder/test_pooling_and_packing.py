@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bertblocks.encoder import PackedTokens, pool
+from bertblocks.encoder import BertEncoder, EncoderConfig, PackedTokens, pool
 from bertblocks.encoder.attention import _attend_padded, _pad, _padded_slots, attend, attend_first
-from bertblocks.errors import ShapeError
+from bertblocks.errors import DataError, ShapeError
 
 
 def packed_of(*lengths: int) -> PackedTokens:
@@ -56,3 +56,38 @@ def test_nothing_to_pack_is_refused(sequences):
 def test_pooling_of_other_tokens_is_refused():
     with pytest.raises(ShapeError, match=r"3 token vectors.*2 packed"):
         pool(torch.zeros(3, 4), packed_of(2), "average")
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.5], [True, False], ["1", "2"], [None, 1]])
+def test_ids_that_are_not_whole_numbers_are_refused(values):
+    with pytest.raises(DataError, match=r"Sequence 1 holds .* values, but token ids are whole numbers"):
+        PackedTokens.pack([np.array([1, 2]), np.array(values)])
+
+
+def test_ids_of_every_integer_type_are_packed():
+    kinds = [np.uint8, np.int16, np.uint32, np.uint64, np.int64]
+    packed = PackedTokens.pack([np.array([5, 200], dtype=kind) for kind in kinds])
+    assert packed.input_ids_T.dtype == torch.int64 and packed.input_ids_T.tolist() == [5, 200] * 5
+
+
+def test_a_table_of_ids_is_not_one_sequence():
+    with pytest.raises(ShapeError, match=r"Sequence 0 has the shape \(2, 3\); give one list"):
+        PackedTokens.pack([np.zeros((2, 3), dtype=int)])
+
+
+def test_an_id_outside_the_vocabulary_is_named_before_it_is_looked_up():
+    config = EncoderConfig(
+        vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    encoder = BertEncoder(config).eval()
+    rows = [np.array([0, 49]), np.array([1, 2, 50, -1]), np.array([50])]
+    with pytest.raises(DataError) as caught:
+        encoder(PackedTokens.pack(rows))
+    assert str(caught.value) == (
+        "Sequence 1 of the batch has the id 50 at position 2 (both counted from 0), outside the range 0 to "
+        "49 of a vocabulary of 50, and 2 more ids are outside. Mend the ids, or build the encoder with "
+        "vocabulary_size = the largest id + 1."
+    )
+    with pytest.raises(DataError, match="the id -1 at position 0"):
+        encoder(PackedTokens.pack([np.array([-1, 3])]))
+    assert encoder(PackedTokens.pack(rows[:1])).shape == (1, 8)

@@ -67,12 +67,12 @@ def build_head(blocks: Sequence[Block], width: int) -> nn.Sequential:
         if isinstance(block, Dropout):
             head.append(nn.Dropout(block.rate))
         elif isinstance(block, BertPooler):
-            head.append(DenseLayer(width, width, "tanh"))
+            head.append(DenseLayer(width, width, "tanh").requires_grad_(block.trainable))
         elif isinstance(block, Dense):
             # The last activation belongs to the prediction: its layer gives logits.
             is_last = index == len(blocks) - 1
             activation = "linear" if is_last else cast(DenseActivation, block.activation)
-            head.append(DenseLayer(width, block.units, activation))
+            head.append(DenseLayer(width, block.units, activation).requires_grad_(block.trainable))
             width = block.units
         else:
             raise GraphError(f"{type(block).__name__} does not belong into a head.")

@@ -32,6 +32,8 @@ Output = Literal["cls", "sequence"]
 NAMED_WEIGHTS = ("multilingual-cased", "english-uncased", "mini")
 """Names that are both weights and the vocabulary that they were trained on."""
 
+NAMED_VOCABULARY_SIZES = {"multilingual-cased": 119_547, "english-uncased": 30_522, "mini": 160_000}
+
 MIN_SEQUENCE_LENGTH = 3
 MAX_SEQUENCE_LENGTH = 512  # the rows of BERT's position table
 
@@ -76,7 +78,7 @@ class _Encoder:
 
     Attributes:
         output: "cls" is the raw first token's vector; "sequence" may only feed a global pooling block.
-        trainable: False freezes the encoder; its vectors are then computed once.
+        trainable: False keeps its weights as they are; its vectors are then computed once.
     """
 
     output: Output = "cls"
@@ -127,7 +129,8 @@ class BertEncoder(_Encoder):
     """A BERT encoder with random weights, for any token-like data; needs much data and long training.
 
     Attributes:
-        vocabulary_size: Ids run from 0 to vocabulary_size - 1.
+        vocabulary_size: How many ids there are: they run from 0 to vocabulary_size - 1, so that data whose
+            largest id is V needs a vocabulary_size of V + 1.
         num_layers: Transformer layers.
         num_heads: Attention heads; hidden_size is a multiple of them.
         hidden_size: Width of a token's vector.
@@ -159,8 +162,14 @@ class GlobalMaxPooling1D:
 
 @dataclass(frozen=True)
 class BertPooler:
-    """BERT's own pooler: dense with tanh, as wide as its input; new where the weights bring none."""
+    """BERT's own pooler: dense with tanh, as wide as its input; new where the weights bring none.
 
+    Attributes:
+        trainable: False keeps its weights as they are.
+    """
+
+    _: KW_ONLY
+    trainable: bool = True
     accepts: ClassVar[frozenset[Port]] = frozenset({Port.VECTOR})
     gives: ClassVar[Port] = Port.VECTOR
 
@@ -171,18 +180,28 @@ class Dense:
 
     Softmax, sigmoid or linear on the last dense layer names what turns logits into the prediction; the layer
     itself gives logits.
+
+    Attributes:
+        units: Numbers that it gives, at least 1.
+        activation: Softmax only in the last dense layer.
+        trainable: False keeps its weights as they were drawn.
     """
 
     units: int
     _: KW_ONLY
     activation: Activation = "linear"
+    trainable: bool = True
     accepts: ClassVar[frozenset[Port]] = frozenset({Port.VECTOR})
     gives: ClassVar[Port] = Port.VECTOR
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """Zeroes a share of the values while training."""
+    """Zeroes a share of the values while training.
+
+    Attributes:
+        rate: That share, from 0 to below 1.
+    """
 
     rate: float = 0.1
     accepts: ClassVar[frozenset[Port]] = frozenset({Port.VECTOR})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -17,7 +18,15 @@ def type_problems(declaration: Any) -> Iterator[str]:
     for field in fields(declaration):
         value = getattr(declaration, field.name)
         if not _is_a(value, kinds[field.name]):
-            yield f"{field.name} is {value!r:.100}, but must be {_in_words(kinds[field.name])}"
+            yield f"{field.name} is {value!r:.100}, but must be {_in_words(kinds[field.name])}" + (
+                nearest(value, get_args(kinds[field.name]))
+            )
+
+
+def nearest(word: Any, choices: Iterable[Any]) -> str:
+    """Ask after the choice that was probably meant, at a sentence's end; empty where none is near."""
+    close = get_close_matches(str(word), [choice for choice in choices if isinstance(choice, str)], n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _is_a(value: Any, kind: Any) -> bool:

@@ -20,7 +20,8 @@ from bertblocks.blocks.blocks import (
     TokenIdsInput,
     block_names,
 )
-from bertblocks.blocks.checks import activation_advice, graph_problems
+from bertblocks.blocks.check_sizes import activation_advice
+from bertblocks.blocks.checks import graph_problems
 from bertblocks.errors import GraphError
 
 B = TypeVar("B", bound=Block)

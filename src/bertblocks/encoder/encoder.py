@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bertblocks.encoder.config import EncoderConfig
 from bertblocks.encoder.embeddings import Embeddings
+from bertblocks.encoder.id_range import check_ids
 from bertblocks.encoder.layer import EncoderLayer
 from bertblocks.encoder.packing import PackedTokens
 from bertblocks.errors import ShapeError
@@ -40,10 +41,13 @@ class BertEncoder(nn.Module):
 
         Raises:
             ShapeError: If a sequence is longer than the position table.
+            DataError: If an id is outside the vocabulary; looked for on a CPU only, where it costs nothing.
         """
         longest, limit = max(packed.lengths), self.config.max_position_embeddings
         if longest > limit:
             raise ShapeError(f"A sequence has {longest} tokens, but the position table ends at {limit}.")
+        if packed.input_ids_T.device.type == "cpu":
+            check_ids(packed, self.config.vocab_size)
         x_TD = self.embeddings(packed)
         for layer in self.layers[:-1]:
             x_TD = layer(x_TD, packed)

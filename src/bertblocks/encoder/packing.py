@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bertblocks.errors import ShapeError
+from bertblocks.errors import DataError, ShapeError
 
 
 class EqualLengthRun(NamedTuple):
@@ -56,11 +56,14 @@ class PackedTokens:
             num_first: How many leading tokens of each sequence are of segment 0; all where None.
 
         Raises:
-            ShapeError: If there is no sequence, one is empty, or num_first has another length.
+            ShapeError: If there is no sequence, one is empty or not one-dimensional, or num_first has another
+                length.
+            DataError: If ids are not whole numbers.
         """
         lengths = tuple(len(sequence) for sequence in sequences)
         if not lengths or min(lengths) == 0:
             raise ShapeError(f"Packing needs sequences of at least one token; found lengths {lengths[:10]}.")
+        ids = [_whole_numbers(index, sequence) for index, sequence in enumerate(sequences)]
         if num_first is not None and len(num_first) != len(lengths):
             raise ShapeError(f"{len(lengths)} sequences came with {len(num_first)} values of num_first.")
         positions = np.concatenate([np.arange(length) for length in lengths])
@@ -69,7 +72,7 @@ class PackedTokens:
         else:
             segments = (positions >= np.repeat(num_first, lengths)).astype(np.int64)
         return cls(
-            input_ids_T=torch.from_numpy(np.concatenate(list(sequences)).astype(np.int64)),
+            input_ids_T=torch.from_numpy(np.concatenate(ids)),
             segment_ids_T=torch.from_numpy(segments),
             position_ids_T=torch.from_numpy(positions),
             cu_seqlens=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
@@ -111,3 +114,16 @@ class PackedTokens:
             position_ids_T=self.position_ids_T.to(device, non_blocking=ahead),
             cu_seqlens=self.cu_seqlens.to(device, non_blocking=ahead),
         )
+
+
+def _whole_numbers(index: int, sequence: NDArray[Any]) -> NDArray[np.int64]:
+    """One sequence's ids as int64; a float's fraction would otherwise be cut off in silence."""
+    ids = np.asarray(sequence)
+    if ids.ndim != 1:
+        raise ShapeError(f"Sequence {index} has the shape {ids.shape}; give one list of ids a sequence.")
+    if ids.dtype.kind not in "iu":
+        raise DataError(
+            f"Sequence {index} holds {ids.dtype} values, but token ids are whole numbers: convert them with "
+            ".astype(int) if they are whole."
+        )
+    return ids.astype(np.int64, copy=False)

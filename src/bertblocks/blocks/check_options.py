@@ -1,0 +1,83 @@
+"""Whether each block's own options have the types and lie in the ranges that they must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bertblocks.blocks.blocks import (
+    MAX_SEQUENCE_LENGTH,
+    MIN_SEQUENCE_LENGTH,
+    BertEncoder,
+    BertTokenizer,
+    Block,
+    Dense,
+    Dropout,
+    EnglishBertEncoder,
+    MultilingualBertEncoder,
+    PretrainedBertEncoder,
+    Target,
+    TextInput,
+    TokenIdsInput,
+    block_names,
+)
+from bertblocks.blocks.field_types import type_problems
+from bertblocks.blocks.problems import Problem
+
+
+def option_problems(blocks: Sequence[Block]) -> Iterator[Problem]:
+    """Options of a wrong type or out of range; and softmax where a later layer would read it."""
+    last_dense = max((i for i, block in enumerate(blocks) if isinstance(block, Dense)), default=-1)
+    for index, (name, block) in enumerate(zip(block_names(blocks), blocks, strict=True)):
+        mistyped = list(type_problems(block))
+        for problem in mistyped:
+            yield Problem(index, f"{name}: {problem}.")
+        if mistyped:
+            continue
+        for text in _range_problems(name, block):
+            yield Problem(index, text)
+        if isinstance(block, Dense) and block.activation == "softmax" and index < last_dense:
+            yield Problem(
+                index,
+                f'{name} has activation="softmax", but only the last Dense may: set "relu" or "tanh".',
+            )
+
+
+def _range_problems(name: str, block: Block) -> Iterator[str]:
+    if isinstance(block, TextInput | TokenIdsInput | Target) and not block.column.strip():
+        yield f"{name} has an empty column name: give it the name of a column of the table."
+    elif isinstance(block, BertTokenizer):
+        yield from _tokenizer_problems(name, block)
+    elif isinstance(block, BertEncoder):
+        yield from _size_problems(name, block)
+    elif isinstance(block, MultilingualBertEncoder | EnglishBertEncoder | PretrainedBertEncoder):
+        if not block.weights.strip():
+            yield f"{name} has empty weights: give it a named encoder such as 'mini', or a folder."
+    elif isinstance(block, Dense) and block.units < 1:
+        yield f"{name} has {block.units} units, but needs at least 1, one for each number that it gives."
+    elif isinstance(block, Dropout) and not 0 <= block.rate < 1:
+        yield f"{name} has rate {block.rate}, but it must be at least 0 and below 1: 0.1 is usual."
+
+
+def _tokenizer_problems(name: str, block: BertTokenizer) -> Iterator[str]:
+    length = block.sequence_length
+    if not MIN_SEQUENCE_LENGTH <= length <= MAX_SEQUENCE_LENGTH:
+        nearest = MIN_SEQUENCE_LENGTH if length < MIN_SEQUENCE_LENGTH else MAX_SEQUENCE_LENGTH
+        yield (
+            f"{name} has sequence_length {length}, but it must lie between {MIN_SEQUENCE_LENGTH} and "
+            f"{MAX_SEQUENCE_LENGTH}: set sequence_length={nearest}."
+        )
+    if not block.vocabulary.strip():
+        yield f"{name} has an empty vocabulary: give it a name such as 'multilingual-cased', or a folder."
+
+
+def _size_problems(name: str, block: BertEncoder) -> Iterator[str]:
+    sizes = ("vocabulary_size", "num_layers", "num_heads", "hidden_size", "intermediate_size")
+    small = [option for option in sizes if getattr(block, option) < 1]
+    for option in small:
+        yield f"{name} has {option} {getattr(block, option)}, but it must be at least 1."
+    if not small and block.hidden_size % block.num_heads:
+        whole = max(block.num_heads, block.hidden_size // block.num_heads * block.num_heads)
+        yield (
+            f"{name} has hidden_size {block.hidden_size}, which {block.num_heads} heads cannot share "
+            f"equally: set hidden_size={whole}, or another num_heads."
+        )
