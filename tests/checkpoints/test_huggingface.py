@@ -375,7 +375,7 @@ def test_written_folders_open_in_transformers(models, folder, tmp_path, name):
         pooler=read.pooler,
         head=read.head,
         extra_config={"id2label": labels, "problem_type": "single_label_classification"},
-        prefix="bert." if read.head else "",
+        with_prefix=bool(read.head),
     )
     auto = transformers.AutoModelForSequenceClassification if read.head else transformers.AutoModel
     again = opened(auto, tmp_path / "to" / "deep")

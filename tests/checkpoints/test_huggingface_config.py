@@ -95,7 +95,7 @@ def test_every_activation_read_as_ours_computes_ours():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("model_type", "roberta"),
+        ("model_type", "distilbert"),
         ("hidden_act", "quick_gelu"),
         ("hidden_act", None),
         ("position_embedding_type", "relative_key_query"),
@@ -142,7 +142,7 @@ def test_folders_of_2019_name_no_model_type(tmp_path, classes):
     assert read(tmp_path, {"architectures": classes}, remove=("model_type",)).vocab_size == 11
 
 
-@pytest.mark.parametrize("classes", [["RobertaModel"], "BertModel", [None]])
+@pytest.mark.parametrize("classes", [["ElectraModel"], "BertModel", [None], ["BertModel", "RobertaModel"]])
 def test_another_class_without_model_type_is_refused(tmp_path, classes):
     with pytest.raises(CheckpointError, match="architectures"):
         read(tmp_path, {"architectures": classes}, remove=("model_type",))

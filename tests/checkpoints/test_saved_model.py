@@ -366,7 +366,7 @@ def test_a_classifier_where_the_graph_says_so(saved, tiny_encoder, tmp_path):
     tiny_model(tiny_encoder("cased"), TOPICS).save(tmp_path / "cls")
     graph = json.loads((tmp_path / "cls" / MANIFEST).read_text(encoding="utf-8"))["graph"]
     edit_manifest(saved, graph=graph)
-    assert "should hold a pooler and a classifier, found the pooler missing and []" in refusal(saved)
+    assert "'pooler.bias', 'pooler.weight'], but holds []" in refusal(saved)
 
 
 def test_the_manifest_can_be_read_without_weights(saved):

@@ -53,7 +53,7 @@ class AssembledModel:
         """Most tokens that the model reads of a row."""
         if self.tokenizer is not None:
             return self.tokenizer.sequence_length
-        return self.module.encoder.config.max_position_embeddings
+        return self.module.encoder.config.max_sequence_length
 
     @property
     def columns(self) -> list[InputColumn]:
@@ -194,10 +194,10 @@ def check_fit(tokenizer: Tokenizer | None, config: EncoderConfig) -> None:
         problems.append(
             f"the tokenizer has {tokenizer.vocabulary_size} ids, the encoder only {config.vocab_size} rows"
         )
-    if tokenizer.sequence_length > config.max_position_embeddings:
+    if tokenizer.sequence_length > config.max_sequence_length:
         problems.append(
             f"sequence_length is {tokenizer.sequence_length}, but the encoder's position table ends at "
-            f"{config.max_position_embeddings}: set sequence_length={config.max_position_embeddings}"
+            f"{config.max_sequence_length}: set sequence_length={config.max_sequence_length}"
         )
     if problems:
         raise GraphError("Tokenizer and encoder do not fit: " + "; ".join(problems) + ".")

@@ -47,7 +47,9 @@ def build(graph: Graph) -> TextModel:
     encoder.requires_grad_(block.trainable)
     head = build_head(graph.head, encoder.config.hidden_size)
     index = next(i for i, block in enumerate(graph.head) if not isinstance(block, Dropout))
-    if pooler is not None and isinstance(graph.head[index], BertPooler):
+    # RoBERTa's family never pretrained its pooler, and transformers begins with a new one there.
+    pretrained = pooler is not None and encoder.config.family == "bert"
+    if pooler is not None and pretrained and isinstance(graph.head[index], BertPooler):
         head[index].load_state_dict(pooler)
     return TextModel(encoder, graph_pooling(graph), head)
 

@@ -68,7 +68,7 @@ def convert(
             encoder=checkpoint.encoder,
             pooler=checkpoint.pooler,
             head=checkpoint.head,
-            prefix="bert." if checkpoint.head else "",
+            with_prefix=bool(checkpoint.head),
             extra_config={
                 "pad_token_id": tokenizer.special_tokens.get("pad"),
                 **({"architectures": ["BertForPreTraining"]} if checkpoint.head else {}),

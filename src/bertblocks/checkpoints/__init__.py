@@ -6,6 +6,7 @@ missing, unexpected, of the wrong shape or kind is reported together.
 
 from __future__ import annotations
 
+from bertblocks.checkpoints.classification_head import opens_as_sequence_classification
 from bertblocks.checkpoints.defaults import EncoderDefaults, encoder_defaults
 from bertblocks.checkpoints.hub import NAMED_ENCODERS, NamedEncoder, resolve_encoder
 from bertblocks.checkpoints.huggingface import (
@@ -20,7 +21,6 @@ from bertblocks.checkpoints.saved_model import (
     MANIFEST,
     SavedModel,
     is_saved_model,
-    opens_as_sequence_classification,
     read_manifest,
     read_saved_model,
     write_saved_model,

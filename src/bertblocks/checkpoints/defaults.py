@@ -48,7 +48,7 @@ def encoder_defaults(folder: Path) -> EncoderDefaults:
     config = read_folder_config(folder)
     return EncoderDefaults(
         pooling=_pooling(folder / "1_Pooling" / "config.json"),
-        sequence_length=min(MAX_SEQUENCE_LENGTH, config.max_position_embeddings),
+        sequence_length=min(MAX_SEQUENCE_LENGTH, config.max_sequence_length),
     )
 
 

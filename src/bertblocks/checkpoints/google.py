@@ -16,7 +16,7 @@ from bertblocks.checkpoints.huggingface_config import read_config
 from bertblocks.checkpoints.names import (
     HEAD_TENSORFLOW_NAMES,
     POOLER_PARAMETERS,
-    PREFIX,
+    PREFIXES,
     encoder_parameters,
 )
 from bertblocks.checkpoints.tensor_bundle import TensorBundle, open_bundle
@@ -25,6 +25,7 @@ from bertblocks.encoder.config import EncoderConfig
 from bertblocks.errors import CheckpointError
 from bertblocks.text.google_folders import GOOGLE_CONFIG
 
+_PREFIX = PREFIXES["bert"]
 _USUAL_PREFIX = "bert_model.ckpt"
 _INDEX = ".index"
 # google-research/bert, modeling.py: BertConfig's own default; the released files say 2.
@@ -146,7 +147,7 @@ def _known(num_layers: int) -> dict[str, _Stored]:
     """Every tensor of Google's model by its name in Hugging Face's."""
     rows = (*encoder_parameters(num_layers), *POOLER_PARAMETERS)
     known = {
-        PREFIX + theirs: _Stored(name=name, transposed=row.transposed)
+        _PREFIX + theirs: _Stored(name=name, transposed=row.transposed)
         for row in rows
         for theirs, name in zip(row.hugging_face, row.tensorflow, strict=True)
     }
@@ -159,4 +160,4 @@ def _known(num_layers: int) -> dict[str, _Stored]:
 
 def _unknown(name: str) -> str:
     """A name that no table has: below "bert/" an error to report, elsewhere a head."""
-    return PREFIX + name if name.startswith("bert/") else name
+    return _PREFIX + name if name.startswith("bert/") else name

@@ -11,18 +11,18 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from bertblocks._files import write_text_atomically
 from bertblocks.checkpoints.google import open_google_weights, read_google_config
-from bertblocks.checkpoints.huggingface_config import read_config, write_config
+from bertblocks.checkpoints.huggingface_config import class_name, read_config, write_config
 from bertblocks.checkpoints.names import (
     BUFFERS,
     HEAD_PREFIXES,
     POOLER_PARAMETERS,
-    PREFIX,
+    PREFIXES,
     encoder_parameters,
     from_hugging_face,
     modern_name,
@@ -130,7 +130,7 @@ def write_checkpoint(
     pooler: Mapping[str, torch.Tensor] | None,
     head: Mapping[str, torch.Tensor] | None = None,
     extra_config: Mapping[str, Any] | None = None,
-    prefix: Literal["", "bert."] = "",
+    with_prefix: bool = False,
 ) -> None:
     """Write an encoder, and a head if there is one, as a folder with config.json and model.safetensors.
 
@@ -142,13 +142,14 @@ def write_checkpoint(
         head: Tensors under their Hugging Face names, such as "classifier.weight".
         extra_config: Further keys of config.json: id2label, label2id, problem_type, pad_token_id,
             architectures.
-        prefix: "" writes a BertModel; "bert." what transformers expects below a head.
+        with_prefix: Write the encoder's names as transformers expects them below a head ("bert.…").
 
     Raises:
         CheckpointError: If tensors are missing, unknown or of the wrong shape (all of them are listed), or a
             file cannot be written.
         ConfigError: If extra_config names a key that the encoder decides.
     """
+    below = PREFIXES[config.family]
     rows = [*encoder_parameters(config.num_hidden_layers), *(POOLER_PARAMETERS if pooler is not None else ())]
     ours = {**encoder, **{f"pooler.{kind}": tensor for kind, tensor in (pooler or {}).items()}}
     shapes = {row.name: row.shape(config) for row in rows}
@@ -162,11 +163,15 @@ def write_checkpoint(
                 for name, tensor in ours.items()
                 if name in shapes and tuple(tensor.shape) != shapes[name]
             ],
-            "head tensors under an encoder's name": [name for name in head or {} if _is_encoder_name(name)],
+            "head tensors under an encoder's name": [
+                name for name in head or {} if _is_encoder_name(name, below)
+            ],
         },
     )
-    architectures = ["BertForSequenceClassification" if prefix and head else "BertModel"]
+    purpose = "ForSequenceClassification" if with_prefix and head else "Model"
+    architectures = [class_name(config.family, purpose)]
     written = write_config(config, extra={"architectures": architectures, **(extra_config or {})})
+    prefix = below if with_prefix else ""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_tensors(folder / SAFETENSORS, {**to_hugging_face(ours, rows, prefix=prefix), **(head or {})})
@@ -207,11 +212,12 @@ def _sort(files: Iterable[Weights], config: EncoderConfig) -> _Sources:
     rows = (*encoder_parameters(config.num_hidden_layers), *POOLER_PARAMETERS)
     known = {part for row in rows for part in row.hugging_face}
     sources = [_Source(file=file, name=name) for file in files for name in file.shapes]
-    prefixed = any(source.name.startswith(PREFIX) for source in sources)
+    prefix = PREFIXES[config.family]
+    prefixed = any(source.name.startswith(prefix) for source in sources)
     result = _Sources()
     for source in sources:
         name = modern_name(source.name)
-        bare = name.removeprefix(PREFIX)
+        bare = name.removeprefix(prefix)
         if bare in BUFFERS:
             continue
         if bare in known:
@@ -264,8 +270,8 @@ def _is_finite(tensor: torch.Tensor) -> bool:
     return not tensor.numel() or all(bool(extreme.isfinite()) for extreme in tensor.aminmax())
 
 
-def _is_encoder_name(name: str) -> bool:
-    return name.removeprefix(PREFIX).startswith(("embeddings.", "encoder.", "pooler."))
+def _is_encoder_name(name: str, prefix: str) -> bool:
+    return name.removeprefix(prefix).startswith(("embeddings.", "encoder.", "pooler."))
 
 
 def _config_file(folder: Path) -> Path:

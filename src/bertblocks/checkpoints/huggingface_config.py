@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from bertblocks.encoder.config import Activation, EncoderConfig
+from bertblocks.encoder.config import Activation, EncoderConfig, Family
 from bertblocks.errors import CheckpointError, ConfigError
 
 _KEYS = {"hidden_dropout": "hidden_dropout_prob", "attention_dropout": "attention_probs_dropout_prob"}
@@ -24,6 +24,9 @@ _REQUIRED = frozenset(
         "max_position_embeddings",
     }
 )
+
+_NOT_NUMBERS = frozenset({"activation", "family", "position_offset"})
+"""Fields of EncoderConfig that config.json has in another form."""
 
 _LIMITS = {"num_hidden_layers": (1, 1000), "layer_norm_eps": (1e-30, 1), "initializer_range": (0, 100)}
 """Smallest and largest value believed; the table of names grows with the layers."""
@@ -46,6 +49,20 @@ _WRITTEN_ACTIVATIONS: Mapping[Activation, str] = {
     "relu": "relu",
 }
 
+_CLASSES: Mapping[Family, str] = {
+    "bert": "Bert",
+    "roberta": "Roberta",
+    "xlm-roberta": "XLMRoberta",
+    "camembert": "Camembert",
+}
+"""What transformers' class names begin with."""
+
+_SUPPORTED = (
+    "BERT, RoBERTa, XLM-RoBERTa and CamemBERT encoders as Google and Hugging Face define them (model_type "
+    f"{', '.join(_CLASSES)})"
+)
+_PAD_TOKEN_ID = 1  # of RoBERTa's family where config.json does not say it, as in transformers
+
 # Keys that change the network, the values under which they do not, and what they would ask for.
 _PLAIN: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "position_embedding_type": ((None, "absolute"), "positions are absolute, added to the word embeddings"),
@@ -59,7 +76,7 @@ _PLAIN: Mapping[str, tuple[tuple[Any, ...], str]] = {
 
 
 def read_config(path: Path, *, missing: Mapping[str, Any] | None = None) -> EncoderConfig:
-    """Read a Hugging Face config.json of model_type "bert".
+    """Read a Hugging Face config.json of BERT's or RoBERTa's family.
 
     Keys that do not change the encoder (labels, ids of special tokens, cache, versions) are ignored. Where
     dropout, initializer_range, layer_norm_eps, type_vocab_size or hidden_act is missing, BERT's default
@@ -77,8 +94,17 @@ def read_config(path: Path, *, missing: Mapping[str, Any] | None = None) -> Enco
             problem at once.
     """
     raw = {**(missing or {}), **read_json_object(path)}
+    family = _family(raw)
     values, number_problems = _read_numbers(raw)
-    problems = [*_family_problems(raw), *_network_problems(raw), *number_problems]
+    values["family"] = family or "bert"
+    if family not in (None, "bert"):
+        # RoBERTa's positions begin behind the padding token's id.
+        pad_token_id = raw.get("pad_token_id", _PAD_TOKEN_ID)
+        if problem := _number_problem("pad_token_id", pad_token_id, whole=True):
+            number_problems.append(problem)
+        else:
+            values["position_offset"] = pad_token_id + 1
+    problems = [*_family_problems(raw, family), *_network_problems(raw), *number_problems]
     activation = raw.get("hidden_act", "gelu")
     if isinstance(activation, str) and activation in _ACTIVATIONS:
         values["activation"] = _ACTIVATIONS[activation]
@@ -92,8 +118,8 @@ def read_config(path: Path, *, missing: Mapping[str, Any] | None = None) -> Enco
             problems.append(str(error).removesuffix("."))
     if config is None or problems:
         raise CheckpointError(
-            f"{path} describes a network that cannot be built here: {'; '.join(problems)}. "
-            "Supported: BERT encoders as Google and Hugging Face define them (model_type bert)."
+            f"{path} describes a network that cannot be built here: {'; '.join(problems)}. Supported: "
+            f"{_SUPPORTED}."
         )
     return config
 
@@ -111,17 +137,26 @@ def write_config(config: EncoderConfig, *, extra: Mapping[str, Any] | None = Non
     Raises:
         ConfigError: If `extra` names a key that the encoder's configuration decides.
     """
-    written: dict[str, Any] = {"model_type": "bert", "position_embedding_type": "absolute"}
+    written: dict[str, Any] = {"model_type": config.family, "position_embedding_type": "absolute"}
     for field in fields(config):
-        if field.name != "activation":
+        if field.name not in _NOT_NUMBERS:
             written[_KEYS.get(field.name, field.name)] = getattr(config, field.name)
     written["hidden_act"] = _WRITTEN_ACTIVATIONS[config.activation]
-    decided = sorted(set(written) & set(extra or {}))
+    if config.position_offset:
+        # transformers reads from it where the position table begins.
+        written["pad_token_id"] = config.position_offset - 1
+    asked = dict(extra or {})
+    decided = sorted(key for key in asked.keys() & written.keys() if asked[key] not in (None, written[key]))
     if decided:
         raise ConfigError(
             f"{', '.join(decided)} in config.json come from the encoder; remove them from extra."
         )
-    return {**written, **(extra or {})}
+    return {**asked, **written}
+
+
+def class_name(family: Family, purpose: str) -> str:
+    """The name of transformers' class: ("roberta", "Model") gives "RobertaModel"."""
+    return _CLASSES[family] + purpose
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
@@ -146,21 +181,39 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def _family_problems(raw: Mapping[str, Any]) -> list[str]:
-    """Whether this is a BERT at all; folders of 2019 name no model_type, but may name their class."""
+def _family(raw: Mapping[str, Any]) -> Family | None:
+    """Which family this is, or None. Folders of 2019 name a class at most, and no model_type."""
     model_type = raw.get("model_type")
     if model_type is not None:
-        found = [] if model_type == "bert" else [f"model_type is {model_type!r}"]
-    else:
-        classes = raw.get("architectures") or []
-        known = isinstance(classes, list) and all(
-            isinstance(name, str) and (name == "BertModel" or name.startswith("BertFor")) for name in classes
+        return next((family for family in _CLASSES if family == model_type), None)
+    classes = raw.get("architectures") or []
+    if not classes:
+        return "bert"
+    if not isinstance(classes, list):
+        return None
+    found = {_family_of_class(name) for name in classes}
+    return found.pop() if len(found) == 1 else None
+
+
+def _family_of_class(name: Any) -> Family | None:
+    for family, start in _CLASSES.items():
+        if isinstance(name, str) and (name == f"{start}Model" or name.startswith(f"{start}For")):
+            return family
+    return None
+
+
+def _family_problems(raw: Mapping[str, Any], family: Family | None) -> list[str]:
+    found = []
+    if family is None:
+        found.append(
+            f"model_type is {raw['model_type']!r}"
+            if raw.get("model_type") is not None
+            else f"there is no model_type, and architectures is {raw.get('architectures')!r}"
         )
-        found = [] if known else [f"there is no model_type, and architectures is {classes!r}"]
     auto_map = raw.get("auto_map")
     if isinstance(auto_map, dict) and any(name.startswith("AutoModel") for name in auto_map):
         found.append("auto_map names a network in code of its own")
-    return [f'{what}, but only "bert" itself can be read' for what in found]
+    return found
 
 
 def _network_problems(raw: Mapping[str, Any]) -> list[str]:
@@ -183,7 +236,7 @@ def _read_numbers(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for field in fields(EncoderConfig):
         key = _KEYS.get(field.name, field.name)
         value: Any = raw.get(key)
-        if field.name == "activation" or (value is None and key not in _REQUIRED):
+        if field.name in _NOT_NUMBERS or (value is None and key not in _REQUIRED):
             continue
         problem = _number_problem(key, value, whole=field.type == "int")
         if problem:

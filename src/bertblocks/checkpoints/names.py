@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from bertblocks.encoder.config import EncoderConfig
+from bertblocks.encoder.config import EncoderConfig, Family
 
 LAYER = "{layer}"
 
@@ -163,10 +163,15 @@ HEAD_TENSORFLOW_NAMES: Mapping[str, tuple[str, bool]] = {
 }
 """Heads, Hugging Face → (TF1 name, transposed). We build none; they are dropped, or kept on request."""
 
-HEAD_PREFIXES = ("cls.", "classifier.", "qa_outputs.")
-"""What begins so belongs to a head even in a folder without the prefix "bert."."""
+HEAD_PREFIXES = ("cls.", "classifier.", "qa_outputs.", "lm_head.")
+"""What begins so belongs to a head even in a folder without the prefix."""
 
-PREFIX = "bert."
+PREFIXES: Mapping[Family, str] = {
+    "bert": "bert.",
+    "roberta": "roberta.",
+    "xlm-roberta": "roberta.",
+    "camembert": "roberta.",
+}
 """Before every encoder and pooler tensor of a BertFor… model, absent in a BertModel's."""
 
 BUFFERS = frozenset({"embeddings.position_ids", "embeddings.token_type_ids"})
@@ -220,7 +225,7 @@ def to_hugging_face(
     Args:
         tensors: By our names; every row of `parameters`.
         parameters: Rows to write.
-        prefix: "" for a BertModel, "bert." for a model with a head.
+        prefix: "" for a BertModel; for a model with a head one of PREFIXES.
 
     Returns:
         Tensors by Hugging Face name.

@@ -1,6 +1,6 @@
 """Our own model folder: a Hugging Face folder plus `bertblocks.json`.
 
-    config.json, model.safetensors       BertForSequenceClassification where the graph is one, else BertModel
+    config.json, model.safetensors       …ForSequenceClassification where the graph is one, else …Model
     tokenizer.json, tokenizer_config.json, vocab.txt      not where token ids go in
     head.safetensors                     dense layers that Hugging Face's class cannot hold
     bertblocks.json                      graph, task, and the sha256 of every file above; written last
@@ -20,8 +20,14 @@ from typing import Any
 from torch import Tensor
 
 from bertblocks._files import file_sha256, write_text_atomically
-from bertblocks.blocks import BertPooler, Dense, Dropout, GlobalAveragePooling1D, Graph, Task
-from bertblocks.checkpoints.huggingface import Checkpoint, read_checkpoint, write_checkpoint
+from bertblocks.blocks import GlobalAveragePooling1D, Graph, Task
+from bertblocks.checkpoints.classification_head import (
+    head_config,
+    join_head,
+    opens_as_sequence_classification,
+    split_head,
+)
+from bertblocks.checkpoints.huggingface import read_checkpoint, write_checkpoint
 from bertblocks.checkpoints.huggingface_config import read_json_object
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 from bertblocks.encoder import EncoderConfig
@@ -39,12 +45,6 @@ _MANIFEST_KEYS: Mapping[str, type | UnionType] = {
     "activation": str,
     "origin": str,
     "files": dict,
-}
-_PROBLEM_TYPES = {
-    "classification": "single_label_classification",
-    "binary": "single_label_classification",
-    "multilabel": "multi_label_classification",
-    "regression": "regression",
 }
 
 
@@ -76,12 +76,6 @@ def is_saved_model(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def opens_as_sequence_classification(graph: Graph) -> bool:
-    """Whether transformers.AutoModelForSequenceClassification can hold this graph with equal logits."""
-    kinds = [type(block) for block in graph.head if not isinstance(block, Dropout)]
-    return graph.encoder.output == "cls" and kinds == [BertPooler, Dense]
-
-
 def write_saved_model(
     folder: Path, model: SavedModel, *, version: str, pad_token_id: int | None = None
 ) -> None:
@@ -96,15 +90,15 @@ def write_saved_model(
     """
     extra_config = {"pad_token_id": pad_token_id}
     if opens_as_sequence_classification(model.graph):
-        pooler, classifier = _split_classification_head(model.graph, model.head)
+        pooler, head = split_head(model.graph, model.head, model.config.family)
         write_checkpoint(
             folder,
             config=model.config,
             encoder=model.encoder,
             pooler=pooler,
-            head={f"classifier.{name}": tensor for name, tensor in classifier.items()},
-            extra_config={**extra_config, **_classification_config(model.graph, model.task)},
-            prefix="bert.",
+            head=head,
+            extra_config={**extra_config, **head_config(model.graph, model.task, model.config.family)},
+            with_prefix=True,
         )
     else:
         write_checkpoint(
@@ -130,7 +124,7 @@ def read_saved_model(folder: Path) -> SavedModel:
         raise CheckpointError(f"{folder / MANIFEST} does not describe a model: {error}") from error
     checkpoint = read_checkpoint(folder, keep_heads=True)
     if opens_as_sequence_classification(graph):
-        head = _join_classification_head(graph, checkpoint)
+        head = join_head(graph, checkpoint)
     else:
         head = read_tensors(folder / _HEAD_FILE)
     return SavedModel(
@@ -214,49 +208,6 @@ def _check_hashes(folder: Path, files: Mapping[str, str]) -> None:
         raise CheckpointError(f"{folder} has been changed: {'; '.join(problems)}. Save or copy it again.")
 
 
-def _dense_indices(graph: Graph) -> tuple[int, int]:
-    """Where pooler and classifier stand among the head's modules."""
-    pooler, classifier = (i for i, block in enumerate(graph.head) if not isinstance(block, Dropout))
-    return pooler, classifier
-
-
-def _split_classification_head(
-    graph: Graph, head: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    pooler, classifier = (
-        {kind: head[f"{index}.{kind}"] for kind in ("weight", "bias")} for index in _dense_indices(graph)
-    )
-    return pooler, classifier
-
-
-def _join_classification_head(graph: Graph, checkpoint: Checkpoint) -> dict[str, Tensor]:
-    if checkpoint.pooler is None or set(checkpoint.head) != {"classifier.weight", "classifier.bias"}:
-        raise CheckpointError(
-            f"{checkpoint.folder} should hold a pooler and a classifier, found the pooler "
-            f"{'present' if checkpoint.pooler else 'missing'} and {sorted(checkpoint.head)}."
-        )
-    pooler, classifier = _dense_indices(graph)
-    return {
-        **{f"{pooler}.{kind}": tensor for kind, tensor in checkpoint.pooler.items()},
-        **{
-            f"{classifier}.{name.removeprefix('classifier.')}": tensor
-            for name, tensor in checkpoint.head.items()
-        },
-    }
-
-
-def _classification_config(graph: Graph, task: Task) -> dict[str, Any]:
-    labels = task.labels or (graph.target.column,)
-    dropout = next((block.rate for block in graph.head if isinstance(block, Dropout)), 0.0)
-    return {
-        "architectures": ["BertForSequenceClassification"],
-        "id2label": {str(index): label for index, label in enumerate(labels)},
-        "label2id": {label: index for index, label in enumerate(labels)},
-        "problem_type": _PROBLEM_TYPES[task.kind],
-        "classifier_dropout": dropout,
-    }
-
-
 def _write_sentence_transformers(folder: Path, graph: Graph, config: EncoderConfig) -> None:
     """The files by which sentence-transformers opens the encoder with the graph's pooling."""
     is_average = any(isinstance(block, GlobalAveragePooling1D) for block in graph.blocks)
@@ -272,7 +223,7 @@ def _write_sentence_transformers(folder: Path, graph: Graph, config: EncoderConf
         "pooling_mode_mean_tokens": is_average,
         "pooling_mode_max_tokens": graph.encoder.output == "sequence" and not is_average,
     }
-    limit = graph.tokenizer.sequence_length if graph.tokenizer else config.max_position_embeddings
+    limit = graph.tokenizer.sequence_length if graph.tokenizer else config.max_sequence_length
     for path, content in (
         (folder / "modules.json", modules),
         (pooling_folder / "config.json", pooling),

@@ -75,7 +75,7 @@ def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
     from bertblocks.text import load_tokenizer
 
     checkpoint = read_checkpoint(folder)
-    tokenizer = load_tokenizer(folder, sequence_length=min(512, checkpoint.config.max_position_embeddings))
+    tokenizer = load_tokenizer(folder, sequence_length=min(512, checkpoint.config.max_sequence_length))
     defaults = encoder_defaults(folder)
     named = NAMED_ENCODERS.get(name)
     return {

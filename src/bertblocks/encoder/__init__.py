@@ -1,6 +1,6 @@
 """Token ids → vectors: the packed BERT encoder. Knows no files and no text."""
 
-from bertblocks.encoder.config import Activation, EncoderConfig
+from bertblocks.encoder.config import Activation, EncoderConfig, Family
 from bertblocks.encoder.encoder import BertEncoder, EncoderOutput, initialize
 from bertblocks.encoder.head import DenseActivation, DenseLayer
 from bertblocks.encoder.linear import Precision, choose_precision, resolve_device, to_precision
@@ -14,6 +14,7 @@ __all__ = [
     "DenseLayer",
     "EncoderConfig",
     "EncoderOutput",
+    "Family",
     "PackedTokens",
     "Pooling",
     "Precision",

@@ -16,6 +16,7 @@ class Embeddings(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
+        self.position_offset = config.position_offset
         self.word = nn.Embedding(config.vocab_size, config.hidden_size)
         self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.segment = nn.Embedding(config.type_vocab_size, config.hidden_size)
@@ -25,6 +26,13 @@ class Embeddings(nn.Module):
     def forward(self, packed: PackedTokens) -> Tensor:
         """One vector for each packed token, shape (T, D)."""
         x_TD = self.word(packed.input_ids_T)
-        x_TD = x_TD + self.segment(packed.segment_ids_T) + self.position(packed.position_ids_T)
+        x_TD = x_TD + self._segments(packed) + self.position(packed.position_ids_T + self.position_offset)
         normed_TD: Tensor = self.dropout(self.norm(x_TD))
         return normed_TD
+
+    def _segments(self, packed: PackedTokens) -> Tensor:
+        """Segment vectors; where there is one segment, pairs are told apart by their special tokens alone."""
+        if self.segment.num_embeddings == 1:
+            return self.segment.weight
+        segments_TD: Tensor = self.segment(packed.segment_ids_T)
+        return segments_TD

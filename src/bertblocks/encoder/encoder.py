@@ -32,7 +32,7 @@ class BertEncoder(nn.Module):
         """Run every layer.
 
         Args:
-            packed: Token sequences of at most max_position_embeddings tokens each.
+            packed: Token sequences of at most config.max_sequence_length tokens each.
             output: "cls" gives the raw first token of each sequence, and the last layer is computed for it
                 alone; "sequence" gives every token.
 
@@ -43,7 +43,7 @@ class BertEncoder(nn.Module):
             ShapeError: If a sequence is longer than the position table.
             DataError: If an id is outside the vocabulary; looked for on a CPU only, where it costs nothing.
         """
-        longest, limit = max(packed.lengths), self.config.max_position_embeddings
+        longest, limit = max(packed.lengths), self.config.max_sequence_length
         if longest > limit:
             raise ShapeError(f"A sequence has {longest} tokens, but the position table ends at {limit}.")
         if packed.input_ids_T.device.type == "cpu":

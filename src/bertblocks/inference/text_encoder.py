@@ -105,7 +105,7 @@ class TextEncoder:
 
     def tokenize(self, texts: Sequence[str], sequence_length: int | None = None) -> Encoded:
         """Tokenize texts for vectors(); arguments and errors as encode's."""
-        limit = self.config.max_position_embeddings
+        limit = self.config.max_sequence_length
         if sequence_length is not None and sequence_length > limit:
             raise ConfigError(
                 f"sequence_length is {sequence_length}, but the encoder's position table ends at {limit}: "

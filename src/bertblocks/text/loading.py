@@ -26,7 +26,7 @@ from bertblocks.text.wordpiece import WordPieceModel
 
 MINI = "mini"
 TOKENIZER_NAMES: tuple[str, ...] = (*get_args(ShippedName), MINI)
-_SENTENCEPIECE = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
+_OTHER_FORMS = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model", "vocab.json")
 
 
 def load_tokenizer(source: str | os.PathLike[str], *, sequence_length: int = 512) -> Tokenizer:
@@ -165,7 +165,7 @@ def _check_layout(definition: Mapping[str, Any], path: Path) -> None:
 
 def _nothing_found(folder: Path) -> str:
     message = f"{folder}: no tokenizer in this folder: looked for tokenizer.json and vocab.txt."
-    found = [name for name in _SENTENCEPIECE if (folder / name).is_file()]
+    found = [name for name in _OTHER_FORMS if (folder / name).is_file()]
     if found:
         message += (
             f" It has {found[0]}, which is not read directly: "

@@ -192,7 +192,7 @@ def _say_what_was_cut(trained: TrainedModel, say: Say) -> None:
     encoded, length = trained.train_encoded, trained.model.sequence_length
     share = float(encoded.truncated.mean())
     if share > 0:
-        longest = min(MAX_SEQUENCE_LENGTH, trained.model.module.encoder.config.max_position_embeddings)
+        longest = min(MAX_SEQUENCE_LENGTH, trained.model.module.encoder.config.max_sequence_length)
         advice = f"; --sequence-length {longest} reads more of them"
         advice = advice if length < longest else ""
         say(f"{share:.1%} of the training rows were cut at {length} tokens{advice}.")
