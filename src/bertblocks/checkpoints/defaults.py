@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertblocks._foreign_files import is_there, read_json_object
 from bertblocks.blocks import MAX_SEQUENCE_LENGTH, PoolingName
 from bertblocks.checkpoints.huggingface import read_folder_config
-from bertblocks.checkpoints.huggingface_config import read_json_object
 
 _logger = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ def encoder_defaults(folder: Path) -> EncoderDefaults:
 
 def _pooling(path: Path) -> PoolingName:
     """Read either form that sentence-transformers writes: newer a name, before a truth value a mode."""
-    if not path.is_file():
+    if not is_there(path):
         return "cls"
-    raw = read_json_object(path)
+    raw = read_json_object(path, root=path.parent.parent)
     mode = raw.get("pooling_mode")
     if mode is None:
         mode = [name for key, name in _OLD_KEYS.items() if raw.get(key)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from bertblocks._foreign_files import read_json_object
 from bertblocks.encoder.config import Activation, EncoderConfig, Family
 from bertblocks.errors import CheckpointError, ConfigError
 
@@ -157,28 +157,6 @@ def write_config(config: EncoderConfig, *, extra: Mapping[str, Any] | None = Non
 def class_name(family: Family, purpose: str) -> str:
     """The name of transformers' class: ("roberta", "Model") gives "RobertaModel"."""
     return _CLASSES[family] + purpose
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a file that must hold one JSON object.
-
-    Args:
-        path: The file.
-
-    Raises:
-        CheckpointError: If the file is missing, is not UTF-8, is not JSON, or holds something else.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except RecursionError as error:
-        raise CheckpointError(f"{path} is nested too deeply to be a configuration.") from error
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise CheckpointError(f"{path} is not JSON in UTF-8: {error}.") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds a JSON {type(value).__name__}, but must hold an object {{...}}.")
-    return value
 
 
 def _family(raw: Mapping[str, Any]) -> Family | None:

@@ -20,6 +20,7 @@ from typing import Any
 from torch import Tensor
 
 from bertblocks._files import file_sha256, write_text_atomically
+from bertblocks._foreign_files import read_json_object
 from bertblocks.blocks import GlobalAveragePooling1D, Graph, Task
 from bertblocks.checkpoints.classification_head import (
     head_config,
@@ -28,7 +29,6 @@ from bertblocks.checkpoints.classification_head import (
     split_head,
 )
 from bertblocks.checkpoints.huggingface import read_checkpoint, write_checkpoint
-from bertblocks.checkpoints.huggingface_config import read_json_object
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 from bertblocks.encoder import EncoderConfig
 from bertblocks.errors import CheckpointError, ConfigError, GraphError

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import torch
 
-from bertblocks.checkpoints.huggingface_config import read_json_object
+from bertblocks._foreign_files import read_json_object
 from bertblocks.checkpoints.storage import read_shapes, read_tensors
 from bertblocks.errors import CheckpointError
 

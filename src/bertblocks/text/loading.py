@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from bertblocks._foreign_files import (
+    TOKENIZER_LIMIT,
+    is_there,
+    parse_json_object,
+    read_file,
+    read_json_object,
+)
 from bertblocks.errors import CheckpointError
 from bertblocks.text.google_folders import is_google_folder, read_google_vocabulary
 from bertblocks.text.google_rules import google_lowercase, refuse_other_rules
@@ -73,20 +79,21 @@ def _read_model(folder: Path) -> TokenModel:
     """Read a folder: WordPiece by Google's rules wherever it is that, else what `tokenizer.json` says."""
     configuration = _read_json(folder / "tokenizer_config.json")
     definition_path, vocabulary_path = folder / "tokenizer.json", folder / "vocab.txt"
-    if not definition_path.is_file():
-        if not vocabulary_path.is_file():
+    if not is_there(definition_path):
+        if not is_there(vocabulary_path):
             raise CheckpointError(_nothing_found(folder))
         if is_google_folder(folder) and not configuration:
             return WordPieceModel(read_google_vocabulary(vocabulary_path))
         return _read_wordpiece(vocabulary_path, configuration, lower=None)
-    definition = _read_json(definition_path)
+    content = read_file(definition_path, limit=TOKENIZER_LIMIT)
+    definition = parse_json_object(content, str(definition_path))
     _check_layout(definition, definition_path)
     lower = google_lowercase(definition)
     if lower is None:
         roles = _configured_roles({**_read_json(folder / "special_tokens_map.json"), **configuration})
-        return OtherModel(definition_path.read_text(encoding="utf-8"), roles, str(definition_path))
+        return OtherModel(content.decode(), roles, str(definition_path))
     vocabulary = _vocabulary_of(definition, definition_path, _do_lower_case(configuration, lower))
-    if not vocabulary_path.is_file():
+    if not is_there(vocabulary_path):
         refuse_other_rules(configuration, vocabulary.casing, str(folder))
         return WordPieceModel(vocabulary)
     model = _read_wordpiece(vocabulary_path, configuration, lower=lower)
@@ -139,15 +146,7 @@ def _configured_roles(configuration: Mapping[str, Any]) -> dict[Role, str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; a missing file is an empty one."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # not UTF-8, or not JSON
-        raise CheckpointError(f"{path}: not JSON in UTF-8: {error}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: holds a JSON {type(value).__name__}, expected an object")
-    return value
+    return read_json_object(path) if is_there(path) else {}
 
 
 def _check_layout(definition: Mapping[str, Any], path: Path) -> None:

@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from bertblocks._foreign_files import CONFIGURATION_LIMIT, read_file
 from bertblocks.errors import CheckpointError
 
 Casing = Literal["cased", "uncased"]
@@ -115,7 +116,10 @@ def read_vocabulary(path: Path, *, do_lower_case: bool | None = None) -> Vocabul
         CheckpointError: If it is not a WordPiece vocabulary, or `do_lower_case` contradicts it.
     """
     return parse_vocabulary(
-        path.read_bytes(), name=path.absolute().parent.name, origin=str(path), do_lower_case=do_lower_case
+        read_file(path, limit=CONFIGURATION_LIMIT),
+        name=path.absolute().parent.name,
+        origin=str(path),
+        do_lower_case=do_lower_case,
     )
 
 
