@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bertblocks.assembly import build
+from bertblocks.assembly import build, built_sizes
 from bertblocks.blocks import (
     BertEncoder,
     BertPooler,
@@ -20,6 +20,7 @@ from bertblocks.blocks import (
     Target,
     TextInput,
     TokenIdsInput,
+    block_sizes,
 )
 from bertblocks.encoder import EncoderConfig, PackedTokens, pool
 from bertblocks.errors import CheckpointError, ConfigError
@@ -128,6 +129,21 @@ def test_a_frozen_layer_gets_no_gradient_and_passes_it_on(folder):
     assert switches == [False, False, True, True]
     assert [part.bias.grad is not None for part in model.head] == switches
     assert all(weight.grad is not None for weight in model.encoder.parameters())
+
+
+def test_declared_sizes_are_the_modules():
+    graph = on_ids(RANDOM, BertPooler(), Dropout(), Dense(5, activation="relu"))
+    declared = block_sizes(graph.blocks)
+    assert built_sizes(graph, build(graph)) == declared
+    assert declared[1].num_parameters > 10_000 and declared[-2].num_parameters == 6 * 3
+
+
+def test_sizes_of_a_folder_are_known_when_built(folder):
+    graph = pretrained(folder, BertPooler())
+    assert block_sizes(graph.blocks)[2].num_parameters is None
+    built = built_sizes(graph, module := build(graph))
+    assert sum(size.num_parameters for size in built) == sum(w.numel() for w in module.parameters())
+    assert built[2].gives == f"(rows, {HIDDEN})"
 
 
 def test_two_builds_share_no_memory(folder):

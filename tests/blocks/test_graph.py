@@ -26,7 +26,6 @@ from bertblocks.blocks import (
     TokenIdsInput,
     block_names,
 )
-from bertblocks.errors import GraphError
 
 TEXT, TOKENIZER, ENCODER = TextInput("review"), BertTokenizer(), MultilingualBertEncoder()
 HEAD, TARGET = Dense(7, activation="softmax"), Target("topic")
@@ -113,47 +112,6 @@ def test_the_activation_that_is_used_is_no_warning():
         warnings.simplefilter("error")
         for blocks in GOOD_GRAPHS.values():
             Graph(blocks)
-
-
-def entry_of(**changes: object) -> dict[str, object]:
-    """The JSON of the good graph with other entries in its block for the tokenizer."""
-    data = Graph(GOOD).to_json()
-    data["blocks"][1].update(changes)
-    return data
-
-
-@pytest.mark.parametrize(
-    ("data", "fragment"),
-    [
-        ({}, "not the JSON form of a graph: KeyError('blocks')"),
-        (None, "not the JSON form"),
-        ([], "not the JSON form"),
-        ({"blocks": 3}, "not the JSON form"),
-        ({"blocks": ["TextInput"]}, "not the JSON form"),
-        ({"blocks": [{"block": "TextInput"}]}, "KeyError('options')"),
-        (entry_of(options=["ab"]), "no option ['a']"),
-        (entry_of(options=[1]), "not the JSON form"),
-        (entry_of(block="GptTokenizer"), "There is no block 'GptTokenizer'; the blocks are TextInput,"),
-        (entry_of(options={"lowercase": True}), "BertTokenizer has no option ['lowercase']; its options are"),
-        (entry_of(options={"sequence_length": 2}), "sequence_length 2"),
-        (entry_of(options={"sequence_length": None}), "BertTokenizer: sequence_length is None"),
-        (
-            entry_of(inputs=["Dense"]),
-            "Only chains can be read: BertTokenizer should have the inputs ['TextIn",
-        ),
-        (entry_of(name="Tok"), "found {'name': 'Tok'"),
-        (entry_of(comment="mine"), "'comment': 'mine'"),
-        ({**Graph(GOOD).to_json(), "version": 2}, "found also ['version']"),
-    ],
-)
-def test_json_that_is_no_graph_is_refused(data, fragment):
-    with pytest.raises(GraphError) as caught:
-        Graph.from_json(data)
-    assert fragment in str(caught.value)
-
-
-def test_an_option_that_json_leaves_out_has_its_default():
-    assert Graph.from_json(entry_of(options={"vocabulary": "multilingual-cased"})) == Graph(GOOD)
 
 
 ALL = [*GOOD, TokenIdsInput("ids"), SMALL, EnglishBertEncoder(), PretrainedBertEncoder(weights="x/y")]

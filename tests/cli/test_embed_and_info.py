@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bertblocks import sample
+from bertblocks.blocks import Task, text_model
 from bertblocks.cli.quickstart import _print_accuracy
 from bertblocks.evaluation import Evaluation, GroupEvaluation, Metrics
 from bertblocks.inference import load_encoder
@@ -84,7 +85,9 @@ class TestInfo:
         assert found["blocks"][0]["name"] == "TextInput" and found["blocks"][-1]["name"] == "Target"
         assert found["opens_in_transformers_as"].startswith("AutoModelForSequenceClassification")
         ended = cli("info", model)
-        assert ended.status == 0 and "Blocks, from the text to the prediction" in ended.out
+        assert ended.status == 0 and "Blocks, from input to prediction" in ended.out
+        assert "│ BertPooler " in ended.out and "│ 1,056 parameters" in ended.out  # 32 x 32 + 32
+        assert max(map(len, ended.out.split("prediction\n", 1)[1].splitlines())) <= 100
         assert "bad, colour, good" in ended.out and str(model) in ended.out
 
     def test_of_an_encoder(self, cli, encoder):
@@ -92,6 +95,17 @@ class TestInfo:
         assert found["kind"] == "encoder" and found["encoder_parameters"] > 1000
         assert found["sequence_length"] == 128 and found["default_pooling"] == "cls"
         assert "2 layers of 4 heads, 32 wide" in cli("info", encoder).out
+
+    def test_of_a_graph_file(self, cli, tmp_path):
+        path = tmp_path / "graph.json"
+        text_model(task=Task(kind="regression"), encoder="multilingual-cased").save(path)
+        ended = cli("info", path)
+        assert ended.status == 0 and "177,854,209 parameters, 177,854,209 of them trainable" in ended.out
+        found = json.loads(cli("info", path, "--json").out)
+        assert (found["kind"], found["task"], len(found["blocks"])) == ("graph", "regression", 7)
+        path.write_text("{}", encoding="utf-8")
+        ended = cli("info", path)
+        assert ended.is_refusal and "graph.json: This is not the JSON form of a graph" in ended.err
 
     def test_of_what_is_neither(self, cli, tmp_path):
         assert cli("info", tmp_path).is_refusal

@@ -11,6 +11,7 @@ from bertblocks.assembly.assembled import (
 from bertblocks.assembly.batches import DEFAULT_BATCH_TOKENS, pack, run_packed
 from bertblocks.assembly.building import build, load_encoder_module
 from bertblocks.assembly.model import TextModel
+from bertblocks.assembly.sizes import built_sizes
 
 __all__ = [
     "DEFAULT_BATCH_TOKENS",
@@ -18,6 +19,7 @@ __all__ = [
     "TextModel",
     "assemble",
     "build",
+    "built_sizes",
     "check_fit",
     "check_task",
     "load_block_tokenizer",

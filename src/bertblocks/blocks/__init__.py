@@ -1,6 +1,7 @@
 """WHAT a model is: declarations only, standard library only."""
 
 from bertblocks.blocks.blocks import (
+    ENCODER_BLOCKS,
     MAX_SEQUENCE_LENGTH,
     MIN_SEQUENCE_LENGTH,
     BertEncoder,
@@ -20,19 +21,24 @@ from bertblocks.blocks.blocks import (
     TokenIdsInput,
     block_names,
 )
+from bertblocks.blocks.drawing import draw, table
 from bertblocks.blocks.graph import Graph
+from bertblocks.blocks.sizes import BlockSize, EncoderSizes, block_sizes
 from bertblocks.blocks.snippets import PoolingName, text_model
 from bertblocks.blocks.task import Task, TaskKind
 
 __all__ = [
+    "ENCODER_BLOCKS",
     "MAX_SEQUENCE_LENGTH",
     "MIN_SEQUENCE_LENGTH",
     "BertEncoder",
     "BertPooler",
     "BertTokenizer",
     "Block",
+    "BlockSize",
     "Dense",
     "Dropout",
+    "EncoderSizes",
     "EnglishBertEncoder",
     "GlobalAveragePooling1D",
     "GlobalMaxPooling1D",
@@ -47,5 +53,8 @@ __all__ = [
     "TextInput",
     "TokenIdsInput",
     "block_names",
+    "block_sizes",
+    "draw",
+    "table",
     "text_model",
 ]

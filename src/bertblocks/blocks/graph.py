@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+from bertblocks._files import write_text_atomically
 from bertblocks.blocks.blocks import (
-    ALL_BLOCKS,
     ENCODER_BLOCKS,
     BertTokenizer,
     Block,
@@ -18,10 +20,12 @@ from bertblocks.blocks.blocks import (
     Target,
     TextInput,
     TokenIdsInput,
-    block_names,
 )
 from bertblocks.blocks.check_sizes import activation_advice
 from bertblocks.blocks.checks import graph_problems
+from bertblocks.blocks.drawing import draw, table
+from bertblocks.blocks.graph_json import blocks_from_json, blocks_to_json, read_graph_file
+from bertblocks.blocks.sizes import block_sizes
 from bertblocks.errors import GraphError
 
 B = TypeVar("B", bound=Block)
@@ -71,60 +75,46 @@ class Graph:
         """The column to predict."""
         return next(self._of(Target))
 
+    def summary(self) -> str:
+        """A table of the blocks with what each gives and its parameters, from the declarations alone."""
+        return table(block_sizes(self.blocks))
+
+    def drawing(self) -> str:
+        """The blocks as boxes joined by arrows, at most 80 columns wide."""
+        return draw(block_sizes(self.blocks))
+
+    def __str__(self) -> str:
+        return self.summary()
+
     def _of(self, kind: type[B]) -> Iterator[B]:
         return (block for block in self.blocks if isinstance(block, kind))
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types that from_json reads back; each block names its inputs."""
-        names = block_names(self.blocks)
-        num_heads = len(self.inputs)
-        entries = []
-        for index, (name, block) in enumerate(zip(names, self.blocks, strict=True)):
-            sources = names[:num_heads] if index == num_heads else names[max(index - 1, 0) : index]
-            entries.append(
-                {
-                    "name": name,
-                    "block": type(block).__name__,
-                    "inputs": [] if index < num_heads else list(sources),
-                    "options": dataclasses.asdict(block),
-                }
-            )
-        return {"blocks": entries}
+        return blocks_to_json(self.blocks)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Graph:
-        """Read what to_json wrote.
+        """Read what to_json wrote; an option that is missing takes its default.
 
         Raises:
-            GraphError: If a key, a block or an option is unknown, or the blocks cannot be joined.
+            GraphError: If keys, blocks or options are unknown or lack, or the blocks cannot be joined.
         """
+        return cls(blocks_from_json(data))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the graph as a JSON file, which replaces an existing one only when it is complete."""
+        write_text_atomically(Path(path), json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Graph:
+        """Read a JSON file that save wrote, or a person.
+
+        Raises:
+            GraphError: If the file is missing or is no JSON of a graph, or the blocks cannot be joined.
+        """
+        data = read_graph_file(Path(path))
         try:
-            entries = list(data["blocks"])
-            blocks = [_block_from_json(entry) for entry in entries]
-        except GraphError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise GraphError(f"This is not the JSON form of a graph: {error!r}.") from error
-        graph = cls(blocks)
-        # An option that is missing takes its default; all else is as to_json writes it.
-        for found, expected in zip(entries, graph.to_json()["blocks"], strict=True):
-            if {**found, "options": None} != {**expected, "options": None}:
-                raise GraphError(
-                    f"Only chains can be read: {expected['name']} should have the inputs "
-                    f"{expected['inputs']} and the keys {sorted(expected)}, found {dict(found)}."
-                )
-        if unknown := sorted(set(data) - {"blocks"}):
-            raise GraphError(f"The JSON form of a graph has the one key 'blocks', found also {unknown}.")
-        return graph
-
-
-def _block_from_json(entry: Mapping[str, Any]) -> Block:
-    kinds = {kind.__name__: kind for kind in ALL_BLOCKS}
-    kind = kinds.get(entry["block"])
-    if kind is None:
-        raise GraphError(f"There is no block {entry['block']!r}; the blocks are {', '.join(kinds)}.")
-    options = dict(entry["options"])
-    known = {field.name for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(options) - known):
-        raise GraphError(f"{kind.__name__} has no option {unknown}; its options are {sorted(known)}.")
-    return kind(**options)
+            return cls.from_json(data)
+        except GraphError as error:
+            raise GraphError(f"{path}: {error}") from error

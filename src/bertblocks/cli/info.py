@@ -1,4 +1,4 @@
-"""bertblocks info: what a model or an encoder is."""
+"""bertblocks info: what a model, an encoder or a graph is."""
 
 from __future__ import annotations
 
@@ -18,39 +18,56 @@ def info(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A model's folder, or an encoder by name or folder.", show_default=False
+            metavar="MODEL",
+            help="A model's folder, an encoder by name or folder, or a graph's JSON file.",
+            show_default=False,
         ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a model or an encoder is.
+    """Say what a model, an encoder or a graph is.
 
     Blocks, sizes, labels, vocabulary, and what opens it.
     """
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks.checkpoints import is_saved_model, resolve_encoder
 
-    folder = resolve_encoder(model)
-    facts = _model_facts(folder) if is_saved_model(folder) else _encoder_facts(model, folder)
+    drawing = None
+    if model.endswith(".json") and Path(model).is_file():
+        facts, drawing = _graph_facts(Path(model))
+    elif is_saved_model(folder := resolve_encoder(model)):
+        facts, drawing = _model_facts(folder)
+    else:
+        facts = _encoder_facts(model, folder)
     if as_json:
         print_json(facts)
         return
     rows = [[name.replace("_", " "), _shown(value)] for name, value in facts.items() if name != "blocks"]
     print_table(model, ["", ""], rows, numbers=False)
-    if "blocks" in facts:
-        blocks = [[block["name"], _options(block["options"])] for block in facts["blocks"]]
-        print_table("\nBlocks, from the text to the prediction", ["block", "options"], blocks, numbers=False)
+    if drawing:
+        print(f"\nBlocks, from input to prediction\n{drawing}")
 
 
-def _model_facts(folder: Path) -> dict[str, Any]:
-    from bertblocks.assembly import load_model
+def _graph_facts(path: Path) -> tuple[dict[str, Any], str]:
+    """What a graph's file declares, and its drawing; no weights are loaded."""
+    from bertblocks.blocks import Graph
+
+    graph = Graph.load(path)
+    facts = {"kind": "graph", "task": graph.target.task, "blocks": graph.to_json()["blocks"]}
+    return facts, graph.drawing()
+
+
+def _model_facts(folder: Path) -> tuple[dict[str, Any], str]:
+    """What a model's folder holds, and its drawing with the parameters of the loaded weights."""
+    from bertblocks.assembly import built_sizes, load_model
+    from bertblocks.blocks import draw
     from bertblocks.checkpoints import opens_as_sequence_classification, read_manifest
 
     manifest = read_manifest(folder)
     model = load_model(folder)
     task = model.task
     sequence = opens_as_sequence_classification(model.graph)
-    return {
+    facts = {
         "kind": "model",
         "task": task.kind,
         "labels": list(task.labels),
@@ -67,6 +84,7 @@ def _model_facts(folder: Path) -> dict[str, Any]:
         "precision_here": _precision_here(),
         "blocks": model.graph.to_json()["blocks"],
     }
+    return facts, draw(built_sizes(model.graph, model.module))
 
 
 def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
@@ -120,7 +138,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "–"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _options(options: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in options.items())

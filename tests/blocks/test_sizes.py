@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bertblocks.blocks import (
+    BertEncoder,
+    BertPooler,
+    BertTokenizer,
+    Dense,
+    Dropout,
+    EnglishBertEncoder,
+    GlobalAveragePooling1D,
+    Graph,
+    MultilingualBertEncoder,
+    PretrainedBertEncoder,
+    Target,
+    TextInput,
+    TokenIdsInput,
+    block_sizes,
+)
+
+DRAWING = Path(__file__).with_name("drawing.txt")
+LAST, TARGET = Dense(7, activation="softmax"), Target("topic")
+PAIR = Graph(
+    [
+        TextInput("question"),
+        TextInput("答え"),
+        BertTokenizer(sequence_length=128),
+        MultilingualBertEncoder(output="sequence", trainable=False),
+        GlobalAveragePooling1D(),
+        Dense(64, activation="relu"),
+        Dropout(),
+        LAST,
+        TARGET,
+    ]
+)
+
+
+def parameters(encoder, vocabulary):
+    graph = Graph([TextInput("a"), BertTokenizer(vocabulary=vocabulary), encoder, BertPooler(), LAST, TARGET])
+    return [size.num_parameters for size in block_sizes(graph.blocks)]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "vocabulary", "with_pooler"),
+    [
+        (MultilingualBertEncoder(), "multilingual-cased", 177_853_440),
+        (EnglishBertEncoder(), "english-uncased", 109_482_240),
+        (BertEncoder(vocabulary_size=119_547), "multilingual-cased", 177_853_440),
+        (MultilingualBertEncoder(weights="mini"), "mini", 82_931_712 + 384 * 385),
+    ],
+)
+def test_the_published_counts(encoder, vocabulary, with_pooler):
+    _, _, body, pooler, last, target = parameters(encoder, vocabulary)
+    assert body + pooler == with_pooler
+    assert last == (385 if vocabulary == "mini" else 769) * 7 and target == 0
+
+
+def test_what_only_a_folder_tells_is_not_guessed():
+    assert parameters(PretrainedBertEncoder(weights="a/b"), "a/b") == [0, 0, None, None, None, 0]
+    graph = Graph(
+        [
+            TokenIdsInput("ids"),
+            PretrainedBertEncoder(weights="a/b"),
+            Dense(9),
+            Dense(7, activation="softmax"),
+            TARGET,
+        ]
+    )
+    assert [size.num_parameters for size in block_sizes(graph.blocks)][2:4] == [None, 70]
+    assert "known when built" in graph.summary() and "parameters known when built" in graph.drawing()
+
+
+def test_shapes_are_carried_through():
+    assert [size.gives for size in block_sizes(PAIR.blocks)] == [
+        "(rows)",
+        "(rows)",
+        "(rows, up to 128 tokens)",
+        "(rows, up to 128 tokens, 768)",
+        "(rows, 768)",
+        "(rows, 64)",
+        "(rows, 64)",
+        "(rows, 7)",
+        "(rows)",
+    ]
+
+
+def test_the_table_and_the_drawing():
+    expected = DRAWING.read_text(encoding="utf-8")
+    assert f"{PAIR}\n\n{PAIR.drawing()}\n" == expected
+
+
+@pytest.mark.parametrize("column", ["x" * 500, "長い" * 200, "a\nb\x1b[31m\ud800", " " * 300])
+def test_a_drawing_stays_narrow_and_plain(column):
+    drawing = Graph([TextInput(column + "!"), *PAIR.blocks[1:]]).drawing()
+    assert "\x1b" not in drawing and "\ud800" not in drawing
+    assert max(map(len, drawing.splitlines())) <= 100
