@@ -482,3 +482,21 @@ def test_texts_that_are_cut_are_told_of(run_of, tmp_path):
     said.clear()
     train_table(run_of("long", table=str(table)), say=said.append)
     assert any(sentence.endswith("cut at 128 tokens.") for sentence in said)
+
+
+def test_thresholds_are_tuned_on_the_held_out_rows_and_stored(run_of, tmp_path):
+    texts, lists = label_lists(120)
+    table = write_csv(
+        tmp_path / "labels.csv", {"text": texts, "label": ["|".join(row) or "|" for row in lists]}
+    )
+    said = []
+    run = run_of(table=str(table), label_separator="|", validation=0.4, baseline=True)
+    finished = train_table(run, say=said.append)
+    task = load_model(tmp_path / "model").task
+    assert len(task.thresholds) == 2 and task == finished.trained.model.task
+    assert any("'CAT' 0." in sentence and "'DOG' 0." in sentence for sentence in said)
+    # A model of two epochs is unsure of everything: the best thresholds are not the plain ones.
+    assert task.thresholds != (0.5, 0.5)
+    found = Predictor(finished.trained.model, precision="float32", device="cpu").predict(texts)
+    given = found.scores >= np.array(task.thresholds, dtype=np.float32)
+    assert found.answers == [tuple(np.array(task.labels)[row]) for row in given]

@@ -13,10 +13,12 @@ from bertblocks.evaluation.metrics import (
 )
 from bertblocks.evaluation.table_job import METRICS_FILE, evaluate_table, stored_baseline, token_counts
 from bertblocks.evaluation.tables import Cell, Table, format_cell, summary_tables, verdict
+from bertblocks.evaluation.thresholds import MIN_ROWS_EACH, tunable_labels, tune_thresholds
 from bertblocks.evaluation.tokens import TokenCounts, TokenStatistics, token_statistics
 
 __all__ = [
     "METRICS_FILE",
+    "MIN_ROWS_EACH",
     "Baseline",
     "BaselineResult",
     "BaselineRows",
@@ -42,5 +44,7 @@ __all__ = [
     "summary_tables",
     "token_counts",
     "token_statistics",
+    "tunable_labels",
+    "tune_thresholds",
     "verdict",
 ]

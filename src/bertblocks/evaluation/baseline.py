@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from bertblocks.evaluation.baseline_features import MAX_CHARACTERS_PER_TEXT, NUM
 from bertblocks.evaluation.baseline_models import LinearModel, fit_linear_model
 from bertblocks.evaluation.checks import check_targets
 from bertblocks.evaluation.metrics import Metrics, check_keys, compute_metrics
+from bertblocks.evaluation.thresholds import tune_thresholds
 
 # Characters read in all: 20,000 texts of 40 words. More would be minutes, not seconds.
 MAX_CHARACTERS = 6_000_000
@@ -150,14 +151,22 @@ def measure_baseline(
     test_targets: NDArray[Any],
     train_pairs: Sequence[str] | None = None,
     test_pairs: Sequence[str] | None = None,
+    tune: bool = False,
     seed: int = 0,
 ) -> BaselineResult:
-    """Fit the baseline, predict other rows, and keep only the numbers; the arguments are fit_baseline's."""
+    """Fit the baseline, predict other rows, and keep only the numbers; the arguments are fit_baseline's.
+
+    With `tune`, thresholds of several labels are chosen on the test rows: for a comparison with a model whose
+    thresholds were chosen there too.
+    """
     start = time.perf_counter()
     baseline = fit_baseline(
         task, train_texts=train_texts, train_targets=train_targets, pairs=train_pairs, seed=seed
     )
-    metrics = compute_metrics(task, targets=test_targets, scores=baseline.scores(test_texts, test_pairs))
+    scores = baseline.scores(test_texts, test_pairs)
+    if tune and task.kind == "multilabel":
+        task = replace(task, thresholds=tune_thresholds(test_targets, scores))
+    metrics = compute_metrics(task, targets=test_targets, scores=scores)
     return BaselineResult(
         metrics=metrics,
         seconds=time.perf_counter() - start,

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import copy
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bertblocks._files import replace_when_done
-from bertblocks.assembly import AssembledModel, TextModel, assemble, run_packed
+from bertblocks.assembly import AssembledModel, assemble
 from bertblocks.blocks import BertPooler, Graph, Task
 from bertblocks.data import class_weights
-from bertblocks.encoder import choose_precision, resolve_device, to_precision
+from bertblocks.encoder import choose_precision, resolve_device
 from bertblocks.errors import ConfigError
-from bertblocks.evaluation import compute_metrics, primary_metric
-from bertblocks.inference import scores_from_logits, targets_in_unit
+from bertblocks.evaluation import primary_metric
 from bertblocks.text import Encoded
-from bertblocks.training.events import Estimate, Listener, Outcome, VectorsDone, ignore
-from bertblocks.training.loop import Fit, Validate
-from bertblocks.training.losses import summed_loss
+from bertblocks.training.events import Listener, Outcome, ignore
+from bertblocks.training.frozen_vectors import VECTORS, frozen_vectors
+from bertblocks.training.loop import Fit
 from bertblocks.training.optimizer import build_optimizer
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.settings import TrainingSettings
@@ -39,10 +33,7 @@ from bertblocks.training.sources import (
     token_lengths,
     vector_steps,
 )
-
-VECTORS = "vectors.npy"
-# Enough to know the rate by: the longest texts come first, so the estimate is rather too high.
-_ESTIMATE_BATCHES = 8
+from bertblocks.training.validation import Validation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +41,8 @@ class TrainedModel:
     """What a run gives.
 
     Attributes:
-        model: With the best epoch's weights, in evaluation mode, float32, on the CPU.
+        model: With the best epoch's weights, in evaluation mode, float32, on the CPU. The task of several
+            labels has the thresholds that suit the validation rows best.
         settings: As they were resolved.
         outcome: Whether all epochs were done.
         train_encoded: Tokenized training texts, with what was cut and unknown.
@@ -118,12 +110,12 @@ def train_model(
             on_event=on_event,
         )
         model.module.to(device)
-        outcome = (_fit_text if trainable else _fit_head)(context, rows)
+        fitted = (_fit_text if trainable else _fit_head)(context, rows)
         model.module.to("cpu").eval()
     return TrainedModel(
-        model=model,
+        model=replace(model, task=fitted.task),
         settings=settings,
-        outcome=outcome,
+        outcome=fitted.outcome,
         train_encoded=rows.train_encoded,
     )
 
@@ -166,13 +158,21 @@ class _Rows:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Fitted:
+    """What fitting gives besides the weights."""
+
+    outcome: Outcome
+    task: Task
+
+
 def _steps_per_epoch(encoded: Encoded, settings: TrainingSettings, *, trainable: bool) -> int:
     if trainable:
         return sum(1 for _ in text_steps(token_lengths(encoded), settings, 0))
     return sum(1 for _ in vector_steps(len(encoded), settings.seed, 0))
 
 
-def _fit_text(context: _Context, rows: _Rows) -> Outcome:
+def _fit_text(context: _Context, rows: _Rows) -> _Fitted:
     """Train encoder and head together."""
     source = TextSource(
         context.model.module,
@@ -184,7 +184,7 @@ def _fit_text(context: _Context, rows: _Rows) -> Outcome:
     return _fit(context, rows, source, context.model.module)
 
 
-def _fit_head(context: _Context, rows: _Rows) -> Outcome:
+def _fit_head(context: _Context, rows: _Rows) -> _Fitted:
     """Run the frozen encoder once, then train the head on its vectors."""
     head = context.model.module.head
     train_ND, validation_ND = _vectors(context, rows)
@@ -197,9 +197,9 @@ def _fit_head(context: _Context, rows: _Rows) -> Outcome:
         seed=context.settings.seed,
     )
     with _one_thread():
-        outcome = _fit(context, rows, source, head)
+        fitted = _fit(context, rows, source, head)
     standardizer.move_out_of(head)
-    return outcome
+    return fitted
 
 
 @contextmanager
@@ -213,7 +213,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module) -> Outcome:
+def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module) -> _Fitted:
     settings, task = context.settings, context.model.task
     weights = class_weights(rows.train.targets, task) if settings.class_weight == "auto" else None
     class_weights_C = None if weights is None else torch.from_numpy(weights).to(context.device)
@@ -231,7 +231,10 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
         head_learning_rate=settings.head_learning_rate,
         weight_decay=settings.weight_decay,
     )
-    return Fit(
+    validation = None
+    if rows.validation is not None:
+        validation = Validation(task=task, targets=rows.validation.targets, class_weights=weights)
+    outcome = Fit(
         module=trained,
         optimizer=optimizer,
         source=source,
@@ -240,77 +243,27 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
         task=task,
         settings=settings,
         metric=settings.metric or primary_metric(task.kind),
-        validate=_validation(task, rows.validation, weights),
+        validate=None if validation is None else validation.figures,
         work=context.work,
         on_event=context.on_event,
     ).run(resume=context.resume)
-
-
-def _validation(
-    task: Task, validation: LabeledTexts | None, weights: NDArray[np.float32] | None
-) -> Validate | None:
-    """Validation logits → loss and metrics."""
-    if validation is None:
-        return None
-    targets = torch.from_numpy(validation.targets)
-    weights_C = None if weights is None else torch.from_numpy(weights)
-
-    def validate(logits: NDArray[np.float32]) -> dict[str, float | None]:
-        loss = summed_loss(task.kind, torch.from_numpy(logits), targets, weights_C) / len(targets)
-        metrics = compute_metrics(
-            task,
-            targets=targets_in_unit(task, validation.targets),
-            scores=scores_from_logits(task, logits),
-        )
-        return {"loss": float(loss), **metrics.values}
-
-    return validate
+    if validation is not None and task.kind == "multilabel":
+        task = validation.tuned(source.validation_logits())
+    return _Fitted(outcome=outcome, task=task)
 
 
 def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
-    """The frozen encoder's vectors of all rows, from the work folder where an earlier try left them."""
+    """The frozen encoder's vectors of the training and of the validation rows."""
     encoded = [rows.train_encoded] + ([rows.validation_encoded] if rows.validation_encoded else [])
-    total = sum(len(part) for part in encoded)
-    path = context.work / VECTORS if context.work else None
-    if context.resume and path is not None and path.exists():
-        vectors = np.load(path, allow_pickle=False)
-    else:
-        vectors = _compute_vectors(context, encoded, total)
-        if path is not None:
-            with replace_when_done(path) as unfinished, unfinished.open("wb") as file:
-                np.save(file, vectors, allow_pickle=False)
+    vectors = frozen_vectors(
+        context.model.module,
+        encoded,
+        precision=context.precision,
+        device=context.device,
+        path=context.work / VECTORS if context.work else None,
+        resume=context.resume,
+        on_event=context.on_event,
+    )
     both = torch.from_numpy(vectors).to(context.device)
     num_train = len(rows.train_encoded)
     return both[:num_train], both[num_train:] if len(encoded) > 1 else None
-
-
-def _compute_vectors(context: _Context, encoded: list[Encoded], total: int) -> NDArray[np.float32]:
-    module = context.model.module
-    # A copy in the right precision: autocast would convert the frozen weights again for every batch.
-    encoder = module.encoder
-    if context.precision != "float32":
-        encoder = to_precision(copy.deepcopy(encoder), context.precision)
-    frozen = TextModel(encoder, module.pooling, nn.Sequential()).eval()
-    progress = _VectorProgress(total, sum(len(ids) for part in encoded for ids in part.ids), context.on_event)
-    return np.concatenate(
-        [run_packed(frozen, part, device=context.device, on_batch=progress.count) for part in encoded]
-    )
-
-
-class _VectorProgress:
-    """Tells how many vectors are done and, after the first batches, how long the others will take."""
-
-    def __init__(self, total_texts: int, total_tokens: int, on_event: Listener) -> None:
-        self._total_texts, self._total_tokens, self._on_event = total_texts, total_tokens, on_event
-        self._texts = self._tokens = self._batches = 0
-        self._start = time.perf_counter()
-
-    def count(self, num_texts: int, num_tokens: int) -> None:
-        """Count a batch."""
-        self._texts += num_texts
-        self._tokens += num_tokens
-        self._batches += 1
-        if self._batches == _ESTIMATE_BATCHES:
-            rate = self._tokens / (time.perf_counter() - self._start)
-            self._on_event(Estimate(seconds=(self._total_tokens - self._tokens) / rate, tokens_per_s=rate))
-        self._on_event(VectorsDone(done=self._texts, total=self._total_texts))

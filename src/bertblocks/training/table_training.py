@@ -14,18 +14,20 @@ from typing import Any, Literal
 
 from bertblocks._files import write_text_atomically
 from bertblocks.assembly import load_model
-from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, text_model
+from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, Task, text_model
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
 from bertblocks.data import as_text
 from bertblocks.errors import BertBlocksError
 from bertblocks.evaluation import (
     METRICS_FILE,
+    MIN_ROWS_EACH,
     BaselineResult,
     Evaluation,
     evaluate,
     measure_baseline,
     stored_baseline,
     token_counts,
+    tunable_labels,
 )
 from bertblocks.inference import Predictor, targets_in_unit
 from bertblocks.training.events import Event, Listener, ignore
@@ -48,6 +50,8 @@ from bertblocks.training.work_folder import (
 )
 
 Say = Callable[[str], None]
+
+_SHOWN_THRESHOLDS = 10
 
 _LOG = logging.getLogger(__name__)
 
@@ -136,6 +140,7 @@ def _train(
             on_event=tell_both,
         )
     _say_what_was_cut(trained, say)
+    _say_thresholds(trained.model.task, rows, say)
     evaluation = _evaluate(run, rows, trained, baseline)
     _save(run, trained, evaluation)
     return FinishedRun(trained=trained, evaluation=evaluation, folder=Path(run.output))
@@ -183,6 +188,7 @@ def _measure_baseline(rows: TableRows, say: Say) -> BaselineResult:
         test_targets=targets_in_unit(rows.task, validation.targets),
         train_pairs=train.pairs,
         test_pairs=validation.pairs,
+        tune=True,
     )
     say(f"A baseline without BERT took {result.seconds:.1f} s; it stands beside the model's figures below.")
     return result
@@ -198,6 +204,28 @@ def _say_what_was_cut(trained: TrainedModel, say: Say) -> None:
         say(f"{share:.1%} of the training rows were cut at {length} tokens{advice}.")
 
 
+def _say_thresholds(task: Task, rows: TableRows, say: Say) -> None:
+    if not task.thresholds:
+        return
+    tunable = tunable_labels(rows.validation.targets)
+    chosen = [
+        f"{label!r} {threshold:.3f}"
+        for label, threshold, tuned in zip(task.labels, task.thresholds, tunable, strict=True)
+        if tuned
+    ]
+    more = f" and {len(chosen) - _SHOWN_THRESHOLDS} more" if len(chosen) > _SHOWN_THRESHOLDS else ""
+    if chosen:
+        say(
+            f"Each label is given from its own probability on, the best for its F1 on these held-out rows: "
+            f"{', '.join(chosen[:_SHOWN_THRESHOLDS])}{more}. The baseline's were chosen on them too."
+        )
+    if others := len(task.labels) - len(chosen):
+        say(
+            f"{others} labels are given from 0.5 on: fewer than {MIN_ROWS_EACH} held-out rows have them, or "
+            "lack them."
+        )
+
+
 def _evaluate(
     run: TableRun, rows: TableRows, trained: TrainedModel, baseline: BaselineResult | None
 ) -> Evaluation:
@@ -206,7 +234,7 @@ def _evaluate(
     predictor = Predictor(trained.model, precision=training.precision, device=training.device)
     found = predictor.predict(validation.texts, validation.pairs)
     return evaluate(
-        rows.task,
+        trained.model.task,
         targets=targets_in_unit(rows.task, validation.targets),
         scores=found.scores,
         tokens=token_counts([found], trained.model.sequence_length),

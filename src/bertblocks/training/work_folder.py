@@ -19,7 +19,7 @@ from bertblocks._version import __version__
 from bertblocks.encoder import choose_precision, resolve_device
 from bertblocks.errors import ConfigError
 from bertblocks.training.checkpoint import BEST, CHECKPOINT
-from bertblocks.training.run import VECTORS
+from bertblocks.training.frozen_vectors import VECTORS
 from bertblocks.training.table_rows import TableRows
 from bertblocks.training.table_run import TableRun
 
