@@ -41,6 +41,8 @@ _DTYPES: Mapping[int, str] = {
     19: "float16",
 }
 _MOST_SHARDS = 100_000
+_MOST_AXES = 254  # TensorFlow's own limit
+_LARGEST_BYTES = 1 << 62
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +152,8 @@ def _shape(message: bytes) -> tuple[int, ...]:
             if not isinstance(size, int):
                 raise CheckpointError("a tensor's shape cannot be read")
             sizes.append(signed(size))
+    if len(sizes) > _MOST_AXES:
+        raise CheckpointError(f"a tensor has {len(sizes):,} axes, and none can have more than {_MOST_AXES}")
     return tuple(sizes)
 
 
@@ -163,9 +167,11 @@ def _entry_problems(entries: Mapping[str, BundleEntry], num_shards: int) -> list
         elif entry.dtype in ITEM_BYTES:
             expected = math.prod(entry.shape) * ITEM_BYTES[entry.dtype]
             if entry.num_bytes != expected:
+                # Python refuses to print a number of more than 4,300 digits.
+                takes = f"{expected:,}" if expected <= _LARGEST_BYTES else "more than 2^62"
                 problems.append(
-                    f"{name} is {entry.dtype} {entry.shape}, which takes {expected:,} bytes, but is said to "
-                    f"have {entry.num_bytes:,}"
+                    f"{name} is {entry.dtype} {entry.shape}, which takes {takes} bytes, but is said to have "
+                    f"{entry.num_bytes:,}"
                 )
     return problems
 

@@ -42,11 +42,16 @@ def read_table(content: bytes) -> dict[bytes, bytes]:
     position = 0
     for _ in range(2):  # the handle of the table of properties, which TensorFlow leaves empty
         _, position = read_varint(footer, position)
-    index = _block(content, footer, position)
     entries: dict[bytes, bytes] = {}
     last: bytes | None = None
-    for _, handle in _entries(index):
-        for key, value in _entries(_block(content, handle, 0)):
+    reached = 0
+    for _, handle in _entries(_block(content, *_place(footer, position))):
+        offset, size = _place(handle, 0)
+        # Else a small file could have one block read a million times.
+        if offset < reached:
+            raise CheckpointError(f"its blocks overlap: one begins at byte {offset:,}, before {reached:,}")
+        reached = offset + size
+        for key, value in _entries(_block(content, offset, size)):
             if last is not None and key <= last:
                 raise CheckpointError(f"its keys are not ascending: {key[:80]!r} stands after {last[:80]!r}")
             entries[key] = value
@@ -54,10 +59,15 @@ def read_table(content: bytes) -> dict[bytes, bytes]:
     return entries
 
 
-def _block(content: bytes, handle: bytes, position: int) -> bytes:
-    """The entries and restart points of the block that a handle points to."""
+def _place(handle: bytes, position: int) -> tuple[int, int]:
+    """Offset and size of the block that a handle points to."""
     offset, position = read_varint(handle, position)
     size, _ = read_varint(handle, position)
+    return offset, size
+
+
+def _block(content: bytes, offset: int, size: int) -> bytes:
+    """The entries and restart points of a block."""
     end = offset + size
     if end + _TRAILER_BYTES > len(content) - _FOOTER_BYTES:
         raise CheckpointError(f"it is cut: a block should end at byte {end + _TRAILER_BYTES:,}")
