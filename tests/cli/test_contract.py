@@ -15,7 +15,8 @@ from bertblocks.cli.options import Precision
 from bertblocks.encoder import Precision as EncoderPrecision
 
 TRAIN = (
-    "TABLE --text --text-pair --target --output --encoder --task --label-separator --validation --group-by "
+    "TABLE --text --text-pair --ids --target --output --encoder --graph --vocabulary --vocabulary-size "
+    "--layers --heads --hidden-size --intermediate-size --task --label-separator --validation --group-by "
     "--pooling --sequence-length --freeze-encoder --epochs --batch-tokens --learning-rate --class-weight "
     "--metric --patience --optimizer --precision --device --seed --encoding --sheet --skip-bad-rows "
     "--baseline/--no-baseline --tensorboard --checkpoint-every-s --resume --config --json"
@@ -24,8 +25,8 @@ COMMANDS = {
     "quickstart": "--output",
     "train": TRAIN,
     "evaluate": (
-        "MODEL TABLE --text --text-pair --target --label-separator --group-by --output --precision --device "
-        "--encoding --sheet --skip-bad-rows --json"
+        "MODEL TABLE --text --text-pair --ids --target --label-separator --group-by --output --precision "
+        "--device --encoding --sheet --skip-bad-rows --json"
     ),
     "predict": (
         "MODEL TABLE --output --text --text-pair --precision --device --encoding --sheet --skip-bad-rows "

@@ -71,7 +71,7 @@ def test_a_run_comes_back_from_json():
     ("name", "value"),
     [
         ("table", 3),
-        ("text", None),
+        ("text", 3),
         ("text_pair", 1),
         ("freeze_encoder", "yes"),
         ("validation", None),

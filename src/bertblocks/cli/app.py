@@ -18,6 +18,7 @@ from bertblocks.cli.evaluate import evaluate
 from bertblocks.cli.info import info
 from bertblocks.cli.predict import predict
 from bertblocks.cli.quickstart import quickstart
+from bertblocks.cli.sections import SectionedCommand
 from bertblocks.cli.train import train
 from bertblocks.errors import BertBlocksError
 
@@ -30,7 +31,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (quickstart, train, evaluate, predict, embed, convert, info):
-    app.command()(command)
+    # Only this one has more options than fit a screen.
+    app.command(cls=SectionedCommand if command is train else None)(command)
 
 
 def _print_version(wanted: bool) -> None:

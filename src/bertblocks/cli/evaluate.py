@@ -29,6 +29,7 @@ def evaluate(
     ],
     text: Annotated[str | None, typer.Option(help="Column of texts; as in training by default.")] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of second texts, likewise.")] = None,
+    ids: Annotated[str | None, typer.Option(help="Column of token ids, likewise.")] = None,
     target: Annotated[str | None, typer.Option(help="Column of the truth, likewise.")] = None,
     label_separator: Annotated[
         str | None, typer.Option(help="Splits the target into several labels; as in training by default.")
@@ -62,6 +63,7 @@ def evaluate(
             open_table(table, encoding=encoding, sheet=sheet),
             text=text,
             text_pair=text_pair,
+            ids=ids,
             target=target,
             label_separator=label_separator or _label_separator(model),
             group_by=group_by,

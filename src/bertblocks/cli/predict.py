@@ -77,13 +77,23 @@ def predict(
                 on_batch=lambda num_rows: bar.add("Predicting rows", num_rows),
             )
         _print_report(report, output, as_json)
-    elif text is not None:
+        return
+    _check_takes_texts(predictor)
+    if text is not None:
         if not text.strip():
             raise DataError("The --text is blank: there is nothing to predict.")
         pairs = None if text_pair is None else [text_pair]
         _print_prediction(predictor.predict([text], pairs)[0], as_json=as_json)
     else:
         _predict_lines(predictor, encoding, as_json=as_json)
+
+
+def _check_takes_texts(predictor: Predictor) -> None:
+    if predictor.model.tokenizer is None:
+        raise ConfigError(
+            "This model takes token ids, not texts: give a TABLE (JSON Lines or Parquet) with the column "
+            f"{predictor.model.graph.inputs[0].column!r}, and --output."
+        )
 
 
 def _check_options(table: str | None, output: Path | None, without_effect: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,6 +25,7 @@ from bertblocks.cli.progress import Bar, duration
 from bertblocks.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bertblocks.blocks import Graph
     from bertblocks.training import FinishedRun, TableRun
 
 _TRAINING_OPTIONS = (
@@ -49,11 +51,42 @@ def train(
     ] = None,
     text: Annotated[str | None, typer.Option(help="Column of texts.", show_default=False)] = None,
     text_pair: Annotated[str | None, typer.Option(help="Column of second texts, for pairs.")] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of lists of 3 to 512 integers (JSON Lines or Parquet), in place of texts; needs "
+            "--vocabulary-size."
+        ),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="Column to predict.", show_default=False)] = None,
     output: Annotated[str | None, typer.Option(help="Folder for the model.", show_default=False)] = None,
     encoder: Annotated[
-        str, typer.Option(help="mini, multilingual-cased, english-uncased, org/name or a folder.")
-    ] = "mini",
+        str | None,
+        typer.Option(
+            help="mini, multilingual-cased, english-uncased, org/name, a folder, or random: weights that "
+            "know nothing yet, need much data and long training, and with texts a --vocabulary. mini by "
+            "default, random for --ids."
+        ),
+    ] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(help="Of texts: multilingual-cased, english-uncased, mini or a tokenizer's folder."),
+    ] = None,
+    vocabulary_size: Annotated[
+        int | None, typer.Option(help="Of --ids, which run from 0 to this less 1.")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="12 by default, as in BERT-Base; 2 to 4 train faster.")
+    ] = None,
+    heads: Annotated[int | None, typer.Option(help="One for each 64 of the hidden size by default.")] = None,
+    hidden_size: Annotated[
+        int | None, typer.Option(help="768 by default, as in BERT-Base; 64 to 256 train faster.")
+    ] = None,
+    intermediate_size: Annotated[int | None, typer.Option(help="4 times the hidden size by default.")] = None,
+    graph: Annotated[
+        Path | None,
+        typer.Option(help="A graph's JSON file: trains that graph, which names columns and encoder."),
+    ] = None,
     task: Annotated[TaskKind | None, typer.Option(help="Overrides what the target column shows.")] = None,
     label_separator: Annotated[
         str | None, typer.Option(help="Splits the target into several labels, for instance '|'.")
@@ -115,7 +148,7 @@ def train(
         print_json({"model": str(finished.folder), **finished.evaluation.to_json()})
     else:
         _print_finished(run, finished)
-        if run.encoder == "mini" and not run.freeze_encoder:
+        if run.encoder == "mini" and run.graph is None and not run.freeze_encoder:
             say(_cost_of_full_size(finished, display.tokens_per_s))
 
 
@@ -128,30 +161,77 @@ def _print_finished(run: TableRun, finished: FinishedRun) -> None:
 
 def _run_of(context: typer.Context, config: Path | None) -> TableRun:
     """The run's settings: those of --config, overridden by what was typed, or all from the command line."""
-    from bertblocks.training import TableRun, TrainingSettings
+    from bertblocks.training import RANDOM, TableRun, TrainingSettings
 
     values = {
         name: value for name, value in context.params.items() if name not in ("config", "as_json", "resume")
     }
     values["validation"] = _share_or_table(values["validation"])
+    typed = _typed(context)
+    if values["graph"] is not None:
+        typed |= _let_graph_decide(values, typed)
+    elif values["encoder"] is None:
+        values["encoder"] = "mini" if values["ids"] is None else RANDOM
+        typed |= {"encoder"} if values["ids"] is not None else set()
     training = {name: values.pop(name) for name in _TRAINING_OPTIONS}
     if config is None:
-        required = ("table", "text", "target", "output")
-        if missing := [name for name in required if values[name] is None]:
-            raise ConfigError(
-                f"Missing {', '.join(_as_option(name) for name in missing)}. For instance: bertblocks train "
-                "reviews.csv --text review --target rating --output model"
-            )
+        _check_required(values)
         return TableRun(**values, training=TrainingSettings(**training))
     run = TableRun.from_json(_read_settings(config))
-    typed = {
+    run = replace(run, **{name: value for name, value in values.items() if name in typed})
+    changed = {name: value for name, value in training.items() if name in typed}
+    return replace(run, training=replace(run.training, **changed))
+
+
+def _typed(context: typer.Context) -> set[str]:
+    """Names of the options that stand on the command line."""
+    return {
         name
         for name in context.params
         if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
     }
-    run = replace(run, **{name: value for name, value in values.items() if name in typed})
-    changed = {name: value for name, value in training.items() if name in typed}
-    return replace(run, training=replace(run.training, **changed))
+
+
+def _let_graph_decide(values: dict[str, Any], typed: set[str]) -> set[str]:
+    """Put the graph in place of its file, with the settings that it decides; gives their names.
+
+    Raises:
+        ConfigError: If options were typed that say otherwise than the graph, all by name.
+    """
+    from bertblocks.training import graph_settings
+
+    path = values["graph"]
+    values["graph"] = _read_graph(path)
+    decided = graph_settings(values["graph"])
+    wrong = [
+        f"{_as_option(name)} is {values[name]!r}, but the graph says {value!r}"
+        for name, value in decided.items()
+        if name in typed and values[name] != value
+    ]
+    if wrong:
+        raise ConfigError(f"{path} decides these options: {'; '.join(wrong)}. Leave them out.")
+    values.update(decided)
+    return set(decided)
+
+
+def _read_graph(path: Path) -> Graph:
+    from bertblocks.blocks import Graph
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"--graph {path} cannot be read: {error}.") from error
+    return Graph.from_json(content)
+
+
+def _check_required(values: dict[str, Any]) -> None:
+    has_input = values["text"] is not None or values["ids"] is not None
+    required = ("table", "target", "output") if has_input else ("table", "text", "target", "output")
+    if missing := [name for name in required if values[name] is None]:
+        raise ConfigError(
+            f"Missing {', '.join(_as_option(name) for name in missing)}. For instance: bertblocks train "
+            "reviews.csv --text review --target rating --output model"
+        )
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

@@ -20,7 +20,14 @@ from bertblocks.assembly import (
     run_packed,
 )
 from bertblocks.batching import plan_sorted
-from bertblocks.checkpoints import encoder_defaults, read_checkpoint, resolve_encoder
+from bertblocks.blocks import Graph
+from bertblocks.checkpoints import (
+    encoder_defaults,
+    is_saved_model,
+    read_checkpoint,
+    read_manifest,
+    resolve_encoder,
+)
 from bertblocks.encoder import (
     BertEncoder,
     EncoderConfig,
@@ -32,7 +39,7 @@ from bertblocks.encoder import (
     resolve_device,
     to_precision,
 )
-from bertblocks.errors import ConfigError
+from bertblocks.errors import CheckpointError, ConfigError
 from bertblocks.text import Encoded, Tokenizer, load_tokenizer
 
 
@@ -152,10 +159,19 @@ def load_encoder(
         device: "auto" takes CUDA where there is one.
 
     Raises:
-        CheckpointError: If weights or tokenizer cannot be found or read.
+        CheckpointError: If weights or tokenizer cannot be found or read, or it is a model of token ids.
     """
     folder: Path = resolve_encoder(source)
+    _check_reads_texts(folder)
     defaults = encoder_defaults(folder)
     encoder = load_encoder_module(read_checkpoint(folder))
     tokenizer = load_tokenizer(folder, sequence_length=defaults.sequence_length)
     return TextEncoder(encoder, tokenizer, precision=precision, device=device, pooling=defaults.pooling)
+
+
+def _check_reads_texts(folder: Path) -> None:
+    if is_saved_model(folder) and Graph.from_json(read_manifest(folder)["graph"]).tokenizer is None:
+        raise CheckpointError(
+            f"{folder} is a model that takes token ids and has no tokenizer, so that it cannot read texts; "
+            "give an encoder or a model of texts."
+        )

@@ -1,5 +1,6 @@
 """Labelled texts → weights: optimizer, loop, checkpoints, early stopping."""
 
+from bertblocks.training.contradictions import RANDOM, graph_settings
 from bertblocks.training.events import EpochDone, Estimate, Event, Listener, StepDone, VectorsDone
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.run import TrainedModel, train_model
@@ -9,6 +10,7 @@ from bertblocks.training.table_training import FinishedRun, train_table
 from bertblocks.training.work_folder import RUN_FILE, read_record
 
 __all__ = [
+    "RANDOM",
     "RUN_FILE",
     "EpochDone",
     "Estimate",
@@ -21,6 +23,7 @@ __all__ = [
     "TrainedModel",
     "TrainingSettings",
     "VectorsDone",
+    "graph_settings",
     "read_record",
     "train_model",
     "train_table",

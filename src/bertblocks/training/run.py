@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bertblocks.assembly import AssembledModel, assemble
-from bertblocks.blocks import BertPooler, Graph, Task
+from bertblocks.blocks import BertEncoder, BertPooler, Graph, Task
 from bertblocks.data import class_weights
 from bertblocks.encoder import choose_precision, resolve_device
 from bertblocks.errors import ConfigError
@@ -99,6 +99,7 @@ def train_model(
             model.module.encoder.config,
             trainable=trainable,
             steps_per_epoch=_steps_per_epoch(rows.train_encoded, settings, trainable=trainable),
+            from_scratch=isinstance(graph.encoder, BertEncoder),
         )
         context = _Context(
             model=model,

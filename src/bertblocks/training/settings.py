@@ -56,6 +56,10 @@ _FINE_TUNING = _Defaults(
 _HEAD_ONLY = _Defaults(
     epochs=40, min_steps=400, max_epochs=100, wide_rate=1e-3, narrow_rate=1e-3, head_rate=1e-3
 )
+# Weights that begin at random know nothing: they need more steps, and stand higher rates.
+_FROM_SCRATCH = _Defaults(
+    epochs=20, min_steps=1000, max_epochs=100, wide_rate=1e-4, narrow_rate=5e-4, head_rate=1e-3
+)
 # A run stops after this share of its epochs without a gain, but not after a single bad one.
 _PATIENCE = 0.25
 _MIN_PATIENCE = 2
@@ -159,15 +163,19 @@ class TrainingSettings:
                 " and ".join(idle),
             )
 
-    def resolved(self, config: EncoderConfig, *, trainable: bool, steps_per_epoch: int) -> TrainingSettings:
+    def resolved(
+        self, config: EncoderConfig, *, trainable: bool, steps_per_epoch: int, from_scratch: bool = False
+    ) -> TrainingSettings:
         """The same settings with every None replaced by the default for this encoder and table.
 
         Args:
             config: The encoder's sizes.
             trainable: Whether the encoder is trained too, or only the head on its vectors.
             steps_per_epoch: Steps that an epoch has.
+            from_scratch: Whether the encoder's weights are random.
         """
-        defaults = _FINE_TUNING if trainable else _HEAD_ONLY
+        defaults = _FROM_SCRATCH if from_scratch else _FINE_TUNING
+        defaults = defaults if trainable else _HEAD_ONLY
         rate = defaults.wide_rate if config.hidden_size >= 768 else defaults.narrow_rate
         epochs = self.epochs or defaults.epochs_for(steps_per_epoch)
         return replace(

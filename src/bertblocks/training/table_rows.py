@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from bertblocks.blocks import Task
 from bertblocks.data import (
     Example,
+    InputColumn,
     RowReport,
+    TokenIdsColumn,
     encode_targets,
     infer_task,
     open_table,
@@ -87,7 +89,7 @@ def _read(run: TableRun, path: str, say: Callable[[str], None]) -> tuple[list[Ex
     report = RowReport()
     examples = read_examples(
         open_table(path, encoding=run.encoding, sheet=run.sheet),
-        text=run.text,
+        text=_input_column(run),
         pair=run.text_pair,
         target=run.target,
         group=run.group_by,
@@ -98,6 +100,12 @@ def _read(run: TableRun, path: str, say: Callable[[str], None]) -> tuple[list[Ex
     if summary := report.summary():
         say(f"{path}: {summary}")
     return rows, report
+
+
+def _input_column(run: TableRun) -> InputColumn:
+    if run.ids is None:
+        return str(run.text)
+    return TokenIdsColumn(name=run.ids, vocabulary_size=run.vocabulary_size or 0)
 
 
 def _labeled(examples: Sequence[Example], task: Task, run: TableRun, path: str) -> LabeledTexts:

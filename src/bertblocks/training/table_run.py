@@ -7,18 +7,24 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from bertblocks.blocks import PoolingName, TaskKind
+from bertblocks.blocks import Graph, PoolingName, TaskKind
 from bertblocks.errors import ConfigError
+from bertblocks.training.contradictions import SIZES, contradictions
 from bertblocks.training.settings import TrainingSettings
 
 _Kinds = tuple[type, ...]
 # Names of settings, the types that they may have, and these in words.
 _KINDS: tuple[tuple[tuple[str, ...], _Kinds, str], ...] = (
-    (("table", "text", "target", "output", "encoder", "encoding"), (str,), "a text"),
-    (("text_pair", "label_separator", "group_by", "sheet"), (str, NoneType), "a text or null"),
+    (("table", "target", "output", "encoder", "encoding"), (str,), "a text"),
+    (
+        ("text", "text_pair", "ids", "vocabulary", "label_separator", "group_by", "sheet"),
+        (str, NoneType),
+        "a text or null",
+    ),
+    (("graph",), (Graph, NoneType), "a graph or null"),
     (("freeze_encoder", "skip_bad_rows", "baseline", "tensorboard"), (bool,), "true or false"),
     (("validation",), (str, float, int), "a table or a share"),
-    (("sequence_length",), (int, NoneType), "a whole number or null"),
+    (("sequence_length", "vocabulary_size", *SIZES), (int, NoneType), "a whole number or null"),
     (("training",), (TrainingSettings,), "the settings of training"),
 )
 
@@ -29,11 +35,19 @@ class TableRun:
 
     Attributes:
         table: Training rows.
-        text: Column of texts.
+        text: Column of texts; None where token ids go in.
         text_pair: Column of second texts, for pairs.
+        ids: Column of lists of integers, in place of texts.
         target: Column to predict.
         output: Folder of the model; it appears when the run is done.
-        encoder: A named encoder, `org/name` on the hub, or a folder.
+        encoder: A named encoder, `org/name` on the hub, a folder, or "random" for random weights.
+        vocabulary: Of random weights that read texts: a name, or a folder with a tokenizer.
+        vocabulary_size: Of random weights that read token ids, which run from 0 to this less 1.
+        layers: Of random weights; 12 where None.
+        heads: Of random weights; one for each 64 of the width where None.
+        hidden_size: Width of random weights; 768 where None.
+        intermediate_size: Feed-forward width of random weights; 4 times the width where None.
+        graph: What to train, in place of the ready-made graph; the settings that it decides must agree.
         task: Overrides what the target column shows.
         label_separator: Splits a text target into several labels.
         validation: Another table, or the share of the rows that is held out.
@@ -50,11 +64,19 @@ class TableRun:
     """
 
     table: str
-    text: str
     target: str
     output: str
+    text: str | None = None
     text_pair: str | None = None
+    ids: str | None = None
     encoder: str = "mini"
+    vocabulary: str | None = None
+    vocabulary_size: int | None = None
+    layers: int | None = None
+    heads: int | None = None
+    hidden_size: int | None = None
+    intermediate_size: int | None = None
+    graph: Graph | None = None
     task: TaskKind | None = None
     label_separator: str | None = None
     validation: str | float = 0.1
@@ -80,7 +102,7 @@ class TableRun:
         for name, choices in (("task", get_args(TaskKind)), ("pooling", get_args(PoolingName))):
             if getattr(self, name) not in (None, *choices):
                 problems.append(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(choices)}")
-        if problems:
+        if problems := problems or list(contradictions(self)):
             raise ConfigError("A run cannot have these settings: " + "; ".join(problems) + ".")
 
     @property
@@ -93,7 +115,7 @@ class TableRun:
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types that from_json reads back."""
-        return asdict(self)
+        return {**asdict(self), "graph": None if self.graph is None else self.graph.to_json()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TableRun:
@@ -101,13 +123,14 @@ class TableRun:
 
         Raises:
             ConfigError: If a key is unknown, a required one is missing, or a value cannot be.
+            GraphError: If there is a graph, and it cannot be.
         """
         known = {field.name for field in fields(cls)}
-        unknown, missing = (
-            sorted(set(data) - known),
-            sorted({"table", "text", "target", "output"} - set(data)),
-        )
+        unknown = sorted(set(data) - known)
+        needed = {"table", "target", "output"} | (set() if "ids" in data else {"text"})
+        missing = sorted(needed - set(data))
         if unknown or missing:
             raise ConfigError(f"These are not a run's settings: unknown {unknown}, missing {missing}.")
         training = TrainingSettings.from_json(data.get("training", {}))
-        return cls(**{**data, "training": training})
+        graph = None if data.get("graph") is None else Graph.from_json(data["graph"])
+        return cls(**{**data, "training": training, "graph": graph})

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bertblocks._files import write_text_atomically
-from bertblocks.assembly import load_model
-from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, Task, text_model
-from bertblocks.checkpoints import encoder_defaults, resolve_encoder
+from bertblocks.assembly import check_task, load_model
+from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, Task
 from bertblocks.data import as_text
 from bertblocks.errors import BertBlocksError
 from bertblocks.evaluation import (
@@ -34,6 +33,7 @@ from bertblocks.training.events import Event, Listener, ignore
 from bertblocks.training.logs import LOG_FILE, TENSORBOARD_FOLDER, RunLog
 from bertblocks.training.run import TrainedModel, train_model
 from bertblocks.training.settings import TrainingSettings
+from bertblocks.training.table_graph import check_random_graph, table_graph
 from bertblocks.training.table_rows import TableRows, read_table_rows
 from bertblocks.training.table_run import TableRun
 from bertblocks.training.work_folder import (
@@ -91,11 +91,14 @@ def train_table(
         DataError: If the table or its rows cannot be used.
         ConfigError: If settings contradict each other, the output is there already, or training diverges.
         CheckpointError: If the encoder cannot be found or read.
+        GraphError: If the graph does not fit the table.
     """
     check_places(run, resume=resume)
+    check_random_graph(run)
     rows = read_table_rows(run, say)
     run.training.check_task(rows.task.kind, has_validation=True)
-    graph = _graph(run, rows)
+    graph = table_graph(run, rows.task)
+    check_task(graph, rows.task)
     identity = run_identity(run, rows)
     if (Path(run.output) / RUN_FILE).exists():
         return _finished_before(run, rows, identity, say)
@@ -162,20 +165,6 @@ def _finished_before(run: TableRun, rows: TableRows, identity: dict[str, Any], s
     say(f"This run had finished before: its model is in {output}.")
     evaluation = _evaluate(run, rows, trained, stored_baseline(output))
     return FinishedRun(trained=trained, evaluation=evaluation, folder=output)
-
-
-def _graph(run: TableRun, rows: TableRows) -> Graph:
-    defaults = encoder_defaults(resolve_encoder(run.encoder))
-    return text_model(
-        task=rows.task,
-        encoder=run.encoder,
-        text=run.text,
-        text_pair=run.text_pair,
-        target=run.target,
-        pooling=run.pooling or defaults.pooling,
-        sequence_length=(defaults.sequence_length if run.sequence_length is None else run.sequence_length),
-        trainable=not run.freeze_encoder,
-    )
 
 
 def _measure_baseline(rows: TableRows, say: Say) -> BaselineResult:
