@@ -143,7 +143,7 @@ def test_sizes_that_make_no_graph_are_told_before_the_table_is_read():
     run = TableRun(**{**RANDOM_TEXTS, "layers": 0, "heads": 5, "sequence_length": 2, "target": "review"})
     with pytest.raises(GraphError) as error:
         check_random_graph(run)
-    for part in ("num_layers 0", "sequence_length 2", "both take the column 'review'"):
+    for part in ("num_layers 0", "sequence_length 2", "takes the column 'review', but TextInput has it"):
         assert part in str(error.value)
     with pytest.raises(GraphError, match="vocabulary_size -1"):
         check_random_graph(TableRun(**{**IDS, "vocabulary_size": -1}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,7 +24,6 @@ from bertblocks.cli.progress import Bar, duration
 from bertblocks.errors import ConfigError
 
 if TYPE_CHECKING:
-    from bertblocks.blocks import Graph
     from bertblocks.training import FinishedRun, TableRun
 
 _TRAINING_OPTIONS = (
@@ -198,10 +196,11 @@ def _let_graph_decide(values: dict[str, Any], typed: set[str]) -> set[str]:
     Raises:
         ConfigError: If options were typed that say otherwise than the graph, all by name.
     """
+    from bertblocks.blocks import Graph
     from bertblocks.training import graph_settings
 
     path = values["graph"]
-    values["graph"] = _read_graph(path)
+    values["graph"] = Graph.load(path)
     decided = graph_settings(values["graph"])
     wrong = [
         f"{_as_option(name)} is {values[name]!r}, but the graph says {value!r}"
@@ -212,16 +211,6 @@ def _let_graph_decide(values: dict[str, Any], typed: set[str]) -> set[str]:
         raise ConfigError(f"{path} decides these options: {'; '.join(wrong)}. Leave them out.")
     values.update(decided)
     return set(decided)
-
-
-def _read_graph(path: Path) -> Graph:
-    from bertblocks.blocks import Graph
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"--graph {path} cannot be read: {error}.") from error
-    return Graph.from_json(content)
 
 
 def _check_required(values: dict[str, Any]) -> None:

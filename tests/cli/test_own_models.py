@@ -91,11 +91,11 @@ def test_csv_is_refused(cli, tmp_path):
         ((*IDS, "--text", "a"), "text and ids are both given"),
         ((*IDS, "--encoder", "mini"), "lists of integers go into encoder='random'"),
         ((*IDS, "--freeze-encoder"), "freeze_encoder"),
-        ((*IDS, "--heads", 5), "not a multiple of its num_heads 5"),
+        ((*IDS, "--heads", 5), "which 5 heads cannot share"),
         (("--text", "a", "--target", "label", "--layers", 2), "brings its own"),
         (("--text", "a", "--target", "label", "--encoder", "random"), "name one with vocabulary"),
         (("--target", "label"), "Missing --text"),
-        (("--graph", "none.json"), "none.json cannot be read"),
+        (("--graph", "none.json"), "none.json is no file"),
     ],
 )
 def test_contradictions_come_before_the_table(cli, tmp_path, options, message):
