@@ -65,7 +65,7 @@ def without(key: str) -> dict[str, object]:
         (
             entry_of(options={"sequence_lenght": 9}),
             "Block 1 (BertTokenizer) has no option 'sequence_lenght'; its options are ['vocabulary', "
-            "'sequence_length'] (did you mean 'sequence_length'?).",
+            "'sequence_length', 'windows', 'stride', 'window_pooling'] (did you mean 'sequence_length'?).",
         ),
         (entry_of(options={"sequence_length": 2}), "BertTokenizer has sequence_length 2"),
         (entry_of(options={"sequence_length": None}), "BertTokenizer: sequence_length is None"),

@@ -13,7 +13,13 @@ import torch
 
 from bertblocks._files import replace_folder_when_done, restore_folder
 from bertblocks._version import __version__
-from bertblocks.assembly.building import build, build_head, graph_pooling, load_encoder_module
+from bertblocks.assembly.building import (
+    build,
+    build_head,
+    graph_pooling,
+    load_encoder_module,
+    window_pooling,
+)
 from bertblocks.assembly.model import TextModel
 from bertblocks.blocks import BertTokenizer, Graph, Task, TokenIdsInput
 from bertblocks.checkpoints import (
@@ -50,10 +56,16 @@ class AssembledModel:
 
     @property
     def sequence_length(self) -> int:
-        """Most tokens that the model reads of a row."""
+        """Most tokens that go through the encoder as one sequence."""
         if self.tokenizer is not None:
             return self.tokenizer.sequence_length
         return self.module.encoder.config.max_sequence_length
+
+    @property
+    def token_limit(self) -> int | None:
+        """Most tokens that are read of a row; None where windows slide over all of it."""
+        slides = self.tokenizer is not None and self.tokenizer.windows == "slide"
+        return None if slides else self.sequence_length
 
     @property
     def columns(self) -> list[InputColumn]:
@@ -149,7 +161,8 @@ def load_block_tokenizer(block: BertTokenizer) -> Tokenizer:
     Raises:
         CheckpointError: If the vocabulary cannot be found or read.
     """
-    return load_tokenizer(_tokenizer_source(block.vocabulary), sequence_length=block.sequence_length)
+    tokenizer = load_tokenizer(_tokenizer_source(block.vocabulary), sequence_length=block.sequence_length)
+    return tokenizer.with_windows(block.windows, block.stride)
 
 
 def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
@@ -165,7 +178,10 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     restore_folder(path)
     saved = read_saved_model(path)
     block = saved.graph.tokenizer
-    tokenizer = None if block is None else load_tokenizer(path, sequence_length=block.sequence_length)
+    tokenizer = None
+    if block is not None:
+        tokenizer = load_tokenizer(path, sequence_length=block.sequence_length)
+        tokenizer = tokenizer.with_windows(block.windows, block.stride)
     encoder = load_encoder_module(
         Checkpoint(
             config=saved.config, encoder=dict(saved.encoder), pooler=None, head={}, dropped=(), folder=path
@@ -174,7 +190,7 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     encoder.requires_grad_(saved.graph.encoder.trainable)
     head = build_head(saved.graph.head, saved.config.hidden_size)
     _load_head(head, saved, path)
-    module = TextModel(encoder, graph_pooling(saved.graph), head).eval()
+    module = TextModel(encoder, graph_pooling(saved.graph), head, window_pooling(saved.graph)).eval()
     check_fit(tokenizer, saved.config)
     return AssembledModel(
         graph=saved.graph, task=saved.task, tokenizer=tokenizer, module=module, origin=saved.origin

@@ -20,6 +20,14 @@ DEFAULT_BATCH_TOKENS = 1024
 
 def pack(encoded: Encoded, indices: NDArray[Any]) -> PackedTokens:
     """Pack the chosen texts, in the order of indices."""
+    if encoded.windows is not None:
+        lengths = [encoded.windows[index] for index in indices]
+        sequences = [
+            window
+            for index, row in zip(indices, lengths, strict=True)
+            for window in np.split(encoded.ids[index], np.cumsum(row)[:-1])
+        ]
+        return PackedTokens.pack(sequences, windows=[len(row) for row in lengths])
     return PackedTokens.pack([encoded.ids[index] for index in indices], encoded.num_first[indices])
 
 

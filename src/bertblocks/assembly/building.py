@@ -18,6 +18,7 @@ from bertblocks.encoder import (
     DenseLayer,
     EncoderConfig,
     Pooling,
+    WindowPooling,
     initialize,
 )
 from bertblocks.errors import GraphError
@@ -51,7 +52,7 @@ def build(graph: Graph) -> TextModel:
     pretrained = pooler is not None and encoder.config.family == "bert"
     if pooler is not None and pretrained and isinstance(graph.head[index], BertPooler):
         head[index].load_state_dict(pooler)
-    return TextModel(encoder, graph_pooling(graph), head)
+    return TextModel(encoder, graph_pooling(graph), head, window_pooling(graph))
 
 
 def load_encoder_module(checkpoint: Checkpoint) -> BertEncoder:
@@ -80,6 +81,11 @@ def build_head(blocks: Sequence[Block], width: int) -> nn.Sequential:
             raise GraphError(f"{type(block).__name__} does not belong into a head.")
     initialize(head)
     return head
+
+
+def window_pooling(graph: Graph) -> WindowPooling:
+    """How the vectors of a text's windows become one, where it has several."""
+    return graph.tokenizer.window_pooling if graph.tokenizer else "average"
 
 
 def graph_pooling(graph: Graph) -> Pooling:

@@ -19,6 +19,8 @@ from bertblocks.blocks.blocks import (
     Target,
     TextInput,
     TokenIdsInput,
+    Windowing,
+    WindowPooling,
     block_names,
 )
 from bertblocks.blocks.drawing import draw, table
@@ -52,6 +54,8 @@ __all__ = [
     "TaskKind",
     "TextInput",
     "TokenIdsInput",
+    "WindowPooling",
+    "Windowing",
     "block_names",
     "block_sizes",
     "draw",

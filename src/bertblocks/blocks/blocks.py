@@ -28,6 +28,8 @@ class Port(Enum):
 
 Activation = Literal["linear", "relu", "tanh", "gelu", "sigmoid", "softmax"]
 Output = Literal["cls", "sequence"]
+Windowing = Literal["truncate", "slide"]
+WindowPooling = Literal["average", "max"]
 
 NAMED_WEIGHTS = ("multilingual-cased", "english-uncased", "mini")
 """Names that are both weights and the vocabulary that they were trained on."""
@@ -64,10 +66,18 @@ class BertTokenizer:
         vocabulary: "multilingual-cased", "english-uncased", "mini", or a folder with a tokenizer.
         sequence_length: Most tokens of a text, special tokens counted, 3 to 512. It is a limit, not a shape:
             shorter texts cost what they are.
+        windows: What becomes of a longer text: "truncate" cuts it, "slide" reads all of it in overlapping
+            windows of sequence_length tokens, whose pooled vectors become one. Pairs are always cut.
+        stride: With "slide", tokens from the beginning of one window to that of the next; None is three
+            quarters of a window's room for text.
+        window_pooling: With "slide", how the vectors of a text's windows become one.
     """
 
     vocabulary: str = "multilingual-cased"
     sequence_length: int = MAX_SEQUENCE_LENGTH
+    windows: Windowing = "truncate"
+    stride: int | None = None
+    window_pooling: WindowPooling = "average"
     accepts: ClassVar[frozenset[Port]] = frozenset({Port.TEXT})
     gives: ClassVar[Port] = Port.TOKENS
 

@@ -23,9 +23,14 @@ from bertblocks.blocks.blocks import (
 from bertblocks.blocks.field_types import type_problems
 from bertblocks.blocks.problems import Problem
 
+_SPECIAL_TOKENS = 2  # [CLS] and [SEP], or <s> and </s>
+_IDLE = {"stride": BertTokenizer.stride, "window_pooling": BertTokenizer.window_pooling}
+"""What windows alone make use of, with what stands there by default."""
+
 
 def option_problems(blocks: Sequence[Block]) -> Iterator[Problem]:
     """Options of a wrong type or out of range; and softmax where a later layer would read it."""
+    num_texts = sum(isinstance(block, TextInput) for block in blocks)
     last_dense = max((i for i, block in enumerate(blocks) if isinstance(block, Dense)), default=-1)
     for index, (name, block) in enumerate(zip(block_names(blocks), blocks, strict=True)):
         mistyped = list(type_problems(block))
@@ -35,6 +40,12 @@ def option_problems(blocks: Sequence[Block]) -> Iterator[Problem]:
             continue
         for text in _range_problems(name, block):
             yield Problem(index, text)
+        if isinstance(block, BertTokenizer) and block.windows == "slide" and num_texts > 1:
+            yield Problem(
+                index,
+                f'{name} has windows="slide" for a pair of texts, of which either might slide: leave it out, '
+                "and the longer text is cut first.",
+            )
         if isinstance(block, Dense) and block.activation == "softmax" and index < last_dense:
             yield Problem(
                 index,
@@ -66,8 +77,24 @@ def _tokenizer_problems(name: str, block: BertTokenizer) -> Iterator[str]:
             f"{name} has sequence_length {length}, but it must lie between {MIN_SEQUENCE_LENGTH} and "
             f"{MAX_SEQUENCE_LENGTH}: set sequence_length={nearest}."
         )
+    else:
+        yield from _window_problems(name, block)
     if not block.vocabulary.strip():
         yield f"{name} has an empty vocabulary: give it a name such as 'multilingual-cased', or a folder."
+
+
+def _window_problems(name: str, block: BertTokenizer) -> Iterator[str]:
+    if block.windows == "truncate":
+        idle = [option for option, value in _IDLE.items() if getattr(block, option) != value]
+        if idle:
+            yield f'{name} has {" and ".join(idle)}, without effect while texts are cut: set windows="slide".'
+        return
+    room = block.sequence_length - _SPECIAL_TOKENS
+    if block.stride is not None and not 1 <= block.stride <= room:
+        yield (
+            f"{name} has stride {block.stride}, but windows of {block.sequence_length} tokens have room for "
+            f"{room} of a text: a stride lies between 1 and {room}, or text would be left out."
+        )
 
 
 def _size_problems(name: str, block: BertEncoder) -> Iterator[str]:

@@ -15,6 +15,8 @@ _UNKNOWN = "known when built"
 _INNER = 70
 _PAIR_INNER, _PAIR_GAP = 32, 4
 _LONGEST_OPTION = 60
+# Options that say nothing unless they are chosen.
+_UNSAID = frozenset({"trainable", "windows", "stride", "window_pooling"})
 
 
 def table(sizes: Sequence[BlockSize]) -> str:
@@ -100,7 +102,7 @@ def _options(block: Block) -> list[str]:
     return [
         f"{field.name}={_short(getattr(block, field.name))}"
         for field in dataclasses.fields(block)
-        if field.name != "trainable" or not is_trainable(block)
+        if field.name not in _UNSAID or getattr(block, field.name) != field.default
     ]
 
 

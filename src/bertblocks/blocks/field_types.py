@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from difflib import get_close_matches
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 
@@ -12,7 +13,8 @@ def type_problems(declaration: Any) -> Iterator[str]:
     """What is wrong with the types of a dataclass's values; nothing where all are as declared.
 
     Args:
-        declaration: Its fields are of the kinds int, float, str, bool, Literal of texts, and tuple[X, ...].
+        declaration: Its fields are of the kinds int, float, str, bool, Literal of texts, tuple[X, ...] and
+            X | None.
     """
     kinds = get_type_hints(type(declaration))
     for field in fields(declaration):
@@ -34,6 +36,8 @@ def _is_a(value: Any, kind: Any) -> bool:
         return isinstance(value, str) and value in get_args(kind)
     if get_origin(kind) is tuple:
         return isinstance(value, tuple) and all(_is_a(item, get_args(kind)[0]) for item in value)
+    if isinstance(kind, UnionType):
+        return any(_is_a(value, part) for part in get_args(kind))
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)
@@ -44,4 +48,6 @@ def _in_words(kind: Any) -> str:
         return "one of " + ", ".join(repr(choice) for choice in get_args(kind))
     if get_origin(kind) is tuple:
         return f"a tuple, and each item {_in_words(get_args(kind)[0])}"
-    return {int: "an int", float: "a float", str: "a str", bool: "True or False"}[kind]
+    if isinstance(kind, UnionType):
+        return " or ".join(map(_in_words, get_args(kind)))
+    return {NoneType: "None", int: "an int", float: "a float", str: "a str", bool: "True or False"}[kind]

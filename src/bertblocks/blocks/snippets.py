@@ -19,6 +19,8 @@ from bertblocks.blocks.blocks import (
     PretrainedBertEncoder,
     Target,
     TextInput,
+    Windowing,
+    WindowPooling,
 )
 from bertblocks.blocks.graph import Graph
 from bertblocks.blocks.task import Task
@@ -36,6 +38,9 @@ def text_model(
     target: str = "target",
     pooling: PoolingName = "cls",
     sequence_length: int = 512,
+    windows: Windowing = "truncate",
+    stride: int | None = None,
+    window_pooling: WindowPooling = "average",
     dropout: float = 0.1,
     trainable: bool = True,
 ) -> Graph:
@@ -51,7 +56,10 @@ def text_model(
         text_pair: Column of second texts, for pairs.
         target: Column to predict.
         pooling: How token vectors become one vector.
-        sequence_length: Most tokens of a text.
+        sequence_length: Most tokens of a text, or of a window.
+        windows: "slide" reads longer texts in overlapping windows, see BertTokenizer.
+        stride: See BertTokenizer.
+        window_pooling: See BertTokenizer.
         dropout: Rate before the last dense layer, while training.
         trainable: False freezes the encoder.
 
@@ -65,7 +73,13 @@ def text_model(
     return Graph(
         [
             *(TextInput(column) for column in columns),
-            BertTokenizer(vocabulary=encoder, sequence_length=sequence_length),
+            BertTokenizer(
+                vocabulary=encoder,
+                sequence_length=sequence_length,
+                windows=windows,
+                stride=stride,
+                window_pooling=window_pooling,
+            ),
             _encoder_block(encoder, "cls" if pooling == "cls" else "sequence", trainable),
             _pooling_block(pooling),
             Dropout(dropout),

@@ -32,7 +32,8 @@ _PROBLEM_TYPES = {
 def opens_as_sequence_classification(graph: Graph) -> bool:
     """Whether transformers.AutoModelForSequenceClassification can hold this graph with equal logits."""
     kinds = [type(block) for block in graph.head if not isinstance(block, Dropout)]
-    return graph.encoder.output == "cls" and kinds == [BertPooler, Dense]
+    slides = graph.tokenizer is not None and graph.tokenizer.windows == "slide"
+    return graph.encoder.output == "cls" and kinds == [BertPooler, Dense] and not slides
 
 
 def split_head(

@@ -5,7 +5,7 @@ from bertblocks.encoder.encoder import BertEncoder, EncoderOutput, initialize
 from bertblocks.encoder.head import DenseActivation, DenseLayer
 from bertblocks.encoder.linear import Precision, choose_precision, resolve_device, to_precision
 from bertblocks.encoder.packing import PackedTokens
-from bertblocks.encoder.pooling import Pooling, pool
+from bertblocks.encoder.pooling import Pooling, WindowPooling, combine_windows, pool
 
 __all__ = [
     "Activation",
@@ -18,7 +18,9 @@ __all__ = [
     "PackedTokens",
     "Pooling",
     "Precision",
+    "WindowPooling",
     "choose_precision",
+    "combine_windows",
     "initialize",
     "pool",
     "resolve_device",

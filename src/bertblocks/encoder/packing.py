@@ -37,6 +37,8 @@ class PackedTokens:
         position_ids_T: Position of each token in its own sequence, from 0, int64.
         cu_seqlens: Offsets of the sequences, int32, shape (B + 1,); the last one is T.
         lengths: The B lengths as Python integers, so that no loop has to ask a GPU for them.
+        windows: Where several sequences are windows of one text: how many each text has, in order; None where
+            every sequence is a text of its own.
     """
 
     input_ids_T: Tensor
@@ -44,20 +46,26 @@ class PackedTokens:
     position_ids_T: Tensor
     cu_seqlens: Tensor
     lengths: tuple[int, ...]
+    windows: tuple[int, ...] | None = None
 
     @classmethod
     def pack(
-        cls, sequences: Sequence[NDArray[Any]], num_first: Sequence[int] | NDArray[Any] | None = None
+        cls,
+        sequences: Sequence[NDArray[Any]],
+        num_first: Sequence[int] | NDArray[Any] | None = None,
+        *,
+        windows: Sequence[int] | None = None,
     ) -> PackedTokens:
         """Lay sequences end to end.
 
         Args:
             sequences: One array of token ids a sequence, none of them empty.
             num_first: How many leading tokens of each sequence are of segment 0; all where None.
+            windows: How many sequences, one after another, are windows of each text; one each where None.
 
         Raises:
-            ShapeError: If there is no sequence, one is empty or not one-dimensional, or num_first has another
-                length.
+            ShapeError: If there is no sequence, one is empty or not one-dimensional, or num_first or windows
+                do not belong to so many sequences.
             DataError: If ids are not whole numbers.
         """
         lengths = tuple(len(sequence) for sequence in sequences)
@@ -66,6 +74,8 @@ class PackedTokens:
         ids = [_whole_numbers(index, sequence) for index, sequence in enumerate(sequences)]
         if num_first is not None and len(num_first) != len(lengths):
             raise ShapeError(f"{len(lengths)} sequences came with {len(num_first)} values of num_first.")
+        if windows is not None and (sum(windows) != len(lengths) or min(windows) < 1):
+            raise ShapeError(f"{len(lengths)} sequences cannot be {sum(windows)} windows, at least 1 a text.")
         positions = np.concatenate([np.arange(length) for length in lengths])
         if num_first is None:
             segments = np.zeros(len(positions), dtype=np.int64)
@@ -77,6 +87,7 @@ class PackedTokens:
             position_ids_T=torch.from_numpy(positions),
             cu_seqlens=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
             lengths=lengths,
+            windows=None if windows is None else tuple(windows),
         )
 
     @property
@@ -102,6 +113,23 @@ class PackedTokens:
             stop = start + num_sequences * length
             yield EqualLengthRun(start, stop, num_sequences, length)
             start = stop
+
+    def groups(self, max_tokens: int) -> Iterator[PackedTokens]:
+        """The sequences in groups of at most so many tokens, or of one sequence, as texts of their own."""
+        first = start = 0
+        while first < self.num_sequences:
+            last, stop = first + 1, start + self.lengths[first]
+            while last < self.num_sequences and stop + self.lengths[last] <= start + max_tokens:
+                stop += self.lengths[last]
+                last += 1
+            yield PackedTokens(
+                input_ids_T=self.input_ids_T[start:stop],
+                segment_ids_T=self.segment_ids_T[start:stop],
+                position_ids_T=self.position_ids_T[start:stop],
+                cu_seqlens=self.cu_seqlens[first : last + 1] - self.cu_seqlens[first],
+                lengths=self.lengths[first:last],
+            )
+            first, start = last, stop
 
     def to(self, device: torch.device | str) -> PackedTokens:
         """The same sequences on another device."""

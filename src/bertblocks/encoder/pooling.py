@@ -5,6 +5,7 @@ Axes: T packed tokens, B sequences, D hidden size, L tokens of one sequence, n s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -14,6 +15,7 @@ from bertblocks.encoder.packing import PackedTokens
 from bertblocks.errors import ConfigError, ShapeError
 
 Pooling = Literal["cls", "average", "max"]
+WindowPooling = Literal["average", "max"]
 
 
 def pool(x_TD: Tensor, packed: PackedTokens, pooling: Pooling) -> Tensor:
@@ -43,3 +45,23 @@ def pool(x_TD: Tensor, packed: PackedTokens, pooling: Pooling) -> Tensor:
         x_nLD = x_TD[run.start : run.stop].view(run.num_sequences, run.length, -1).float()
         pooled.append(x_nLD.mean(1) if pooling == "average" else x_nLD.amax(1))
     return torch.cat(pooled)
+
+
+def combine_windows(vectors_BD: Tensor, windows: Sequence[int], pooling: WindowPooling) -> Tensor:
+    """Make one vector a text from those of its windows.
+
+    Args:
+        vectors_BD: One pooled vector a window, float32.
+        windows: How many windows, one after another, each text has.
+        pooling: "average", or "max" in each dimension.
+
+    Returns:
+        One vector a text, float32, shape (texts, D).
+    """
+    texts: list[Tensor] = []
+    start = 0
+    for num_windows in windows:
+        own_nD = vectors_BD[start : start + num_windows]
+        texts.append(own_nD.mean(0) if pooling == "average" else own_nD.amax(0))
+        start += num_windows
+    return torch.stack(texts)

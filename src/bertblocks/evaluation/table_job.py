@@ -97,7 +97,7 @@ def evaluate_table(
         task,
         targets=targets_in_unit(task, np.concatenate(targets)),
         scores=np.concatenate([part.scores for part in found]),
-        tokens=token_counts(found, predictor.model.sequence_length),
+        tokens=token_counts(found, predictor.model.token_limit),
         group_by=group_by,
         groups=groups if group_by else None,
         skipped=dict(report.num_skipped),
@@ -124,7 +124,7 @@ def stored_baseline(folder: Path) -> BaselineResult | None:
     return None if stored is None else BaselineResult.from_json(stored)
 
 
-def token_counts(found: Sequence[Predictions], sequence_length: int) -> TokenCounts:
+def token_counts(found: Sequence[Predictions], sequence_length: int | None) -> TokenCounts:
     """What the tokenizer counted of predictions, joined."""
     return TokenCounts(
         num_tokens=np.concatenate([part.num_tokens for part in found]),

@@ -90,7 +90,7 @@ def predict_table(
         for batch in _batches(table, None, columns, on_bad_row, counts):
             good, inputs = _inputs(batch, columns)
             found = predictor.predict(*inputs)
-            counts.add(len(batch.rows), found, predictor.model.sequence_length)
+            counts.add(len(batch.rows), found, predictor.model.token_limit)
             values = _result_columns(predictor.model.task, found)
             spread = {name: _spread(column, good, len(batch.rows)) for name, column in values.items()}
             writer.write({**batch.columns, **spread})
@@ -167,13 +167,14 @@ class _Counts:
         self.num_rows = self.num_truncated = self.num_empty = self.num_dropped = 0
         self.num_unknown = self.num_tokens_read = 0
 
-    def add(self, num_rows: int, found: Predictions | Encoded, sequence_length: int) -> None:
+    def add(self, num_rows: int, found: Predictions | Encoded, limit: int | None) -> None:
         """Count a batch: all its rows, and what was found for those that have a text."""
         self.num_rows += num_rows
         self.num_empty += num_rows - len(found)
         self.num_truncated += int(found.truncated.sum())
         self.num_unknown += int(found.num_unknown.sum())
-        self.num_tokens_read += int(np.minimum(found.num_tokens, sequence_length).sum())
+        read = found.num_tokens if limit is None else np.minimum(found.num_tokens, limit)
+        self.num_tokens_read += int(read.sum())
 
     def report(self) -> JobReport:
         return JobReport(**vars(self))

@@ -12,10 +12,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bertblocks.blocks import MAX_SEQUENCE_LENGTH, MIN_SEQUENCE_LENGTH
+from bertblocks.blocks import MAX_SEQUENCE_LENGTH, MIN_SEQUENCE_LENGTH, Windowing
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.text.template import Template, lengths_of_cut_pair
 from bertblocks.text.vocabulary import Casing, Role
+from bertblocks.text.windows import default_stride, window_starts
 
 _NUM_SHOWN = 5
 
@@ -63,6 +64,8 @@ class Encoded:
             (B,).
         truncated: Which rows were cut, shape (B,).
         num_unknown: How many of the ids kept are the unknown token, int32, shape (B,).
+        windows: Where texts are read in windows, the lengths of each row's windows, which stand one after
+            another in its ids; None where every row is one sequence.
     """
 
     ids: list[NDArray[np.int32]]
@@ -70,6 +73,7 @@ class Encoded:
     num_tokens: NDArray[np.int32]
     truncated: NDArray[np.bool_]
     num_unknown: NDArray[np.int32]
+    windows: tuple[tuple[int, ...], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,14 +86,29 @@ class Tokenizer:
 
     Attributes:
         name: The vocabulary's name, or that of the folder it came from.
-        sequence_length: The most tokens a row may have, special tokens included.
+        sequence_length: The most tokens a row, or a window of it, may have, special tokens included.
+        windows: "truncate" cuts a text that is too long, "slide" reads it in overlapping windows.
 
     Raises:
-        ConfigError: If the sequence length is not a whole number from 3 to 512.
+        ConfigError: If the sequence length is not a whole number from 3 to 512, or the stride is none from 1
+            to the room that a window has.
     """
 
-    def __init__(self, *, name: str, model: TokenModel, sequence_length: int) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: TokenModel,
+        sequence_length: int,
+        windows: Windowing = "truncate",
+        stride: int | None = None,
+    ) -> None:
         _check_sequence_length(sequence_length)
+        self.windows: Windowing = windows
+        self._room = sequence_length - model.template.single.num_special
+        self._stride = default_stride(self._room) if stride is None else stride
+        if windows == "slide":
+            _check_stride(self._stride, self._room)
         self.name = name
         self.sequence_length = sequence_length
         self._model = model
@@ -131,10 +150,29 @@ class Tokenizer:
         """The same tokenizer with another limit; costs nothing."""
         return Tokenizer(name=self.name, model=self._model, sequence_length=sequence_length)
 
+    def with_windows(self, windows: Windowing, stride: int | None = None) -> Tokenizer:
+        """The same tokenizer, cutting or sliding.
+
+        Args:
+            windows: "truncate" or "slide".
+            stride: Tokens from one window's beginning to the next; None is three quarters of its room.
+
+        Raises:
+            ConfigError: If windows would leave tokens out, or have no room.
+        """
+        return Tokenizer(
+            name=self.name,
+            model=self._model,
+            sequence_length=self.sequence_length,
+            windows=windows,
+            stride=stride,
+        )
+
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> Encoded:
         """Tokenize texts, or pairs of texts, in parallel.
 
-        A text that is too long is cut on the right; of a pair, the longer text first. Special tokens typed in
+        A text that is too long is cut on the right, or read in windows; of a pair, the longer text is cut
+        first. Special tokens typed in
         a text are text. NUL is dropped, and a lone surrogate counts as U+FFFD.
 
         Args:
@@ -144,11 +182,18 @@ class Tokenizer:
         Raises:
             DataError: If an entry is not a str (all such rows are counted, the first are named), or if the
                 two lists differ in length.
-            ConfigError: If `sequence_length` leaves no room for the special tokens of a pair.
+            ConfigError: If `sequence_length` leaves no room for the special tokens of a pair, or a pair
+                should slide.
         """
         first = _as_texts(texts, "texts")
         if pairs is None:
-            return self._join(self._model.encode(first))
+            join = self._slide if self.windows == "slide" else self._join
+            return join(self._model.encode(first))
+        if self.windows == "slide":
+            raise ConfigError(
+                "windows='slide' is for single texts: of a pair, either text might slide against the other. "
+                "Set windows='truncate', which cuts the longer text first."
+            )
         second = _as_texts(pairs, "pairs")
         if len(first) != len(second):
             raise DataError(
@@ -163,6 +208,26 @@ class Tokenizer:
         rows = [[*template.before, *text[:room], *template.after] for text in texts]
         lengths = [len(row) for row in rows]
         return self._encoded(rows, lengths, (len(text) + template.num_special for text in texts))
+
+    def _slide(self, texts: Sequence[list[int]]) -> Encoded:
+        template = self._template.single
+        rows, windows = [], []
+        for text in texts:
+            starts = window_starts(len(text), room=self._room, stride=self._stride)
+            pieces = [
+                [*template.before, *text[start : start + self._room], *template.after] for start in starts
+            ]
+            rows.append(np.array([index for piece in pieces for index in piece], dtype=np.int32))
+            windows.append(tuple(map(len, pieces)))
+        counted = np.array([len(text) + template.num_special for text in texts], dtype=np.int32)
+        return Encoded(
+            ids=rows,
+            num_first=np.array([len(row) for row in rows], dtype=np.int32),
+            num_tokens=counted,
+            truncated=np.zeros(len(rows), dtype=np.bool_),
+            num_unknown=np.array([text.count(self._unknown) for text in texts], dtype=np.int32),
+            windows=tuple(windows),
+        )
 
     def _join_pairs(self, first: Sequence[list[int]], second: Sequence[list[int]]) -> Encoded:
         template = self._template.pair
@@ -229,6 +294,15 @@ def _check_sequence_length(sequence_length: int) -> None:
         raise ConfigError(
             f"sequence_length is {sequence_length!r}, expected a whole number from {MIN_SEQUENCE_LENGTH} to "
             f"{MAX_SEQUENCE_LENGTH}, the number of positions that BERT knows."
+        )
+
+
+def _check_stride(stride: int, room: int) -> None:
+    is_whole = isinstance(stride, (int, np.integer)) and not isinstance(stride, bool)
+    if not is_whole or not 1 <= stride <= room:
+        raise ConfigError(
+            f"stride is {stride!r}, but a window has room for {room} tokens of a text: expected a whole "
+            f"number from 1 to {room}, or text would be left out."
         )
 
 

@@ -69,7 +69,7 @@ def _compute(
     encoder = module.encoder
     if precision != "float32":
         encoder = to_precision(copy.deepcopy(encoder), precision)
-    frozen = TextModel(encoder, module.pooling, nn.Sequential()).eval()
+    frozen = TextModel(encoder, module.pooling, nn.Sequential(), module.window_pooling).eval()
     num_tokens = sum(len(ids) for part in encoded for ids in part.ids)
     progress = _Progress(sum(len(part) for part in encoded), num_tokens, on_event)
     return np.concatenate(

@@ -226,7 +226,7 @@ def _evaluate(
         trained.model.task,
         targets=targets_in_unit(rows.task, validation.targets),
         scores=found.scores,
-        tokens=token_counts([found], trained.model.sequence_length),
+        tokens=token_counts([found], trained.model.token_limit),
         group_by=run.group_by,
         groups=validation.groups,
         skipped=dict(rows.validation_report.num_skipped),
