@@ -20,8 +20,8 @@ from typing import Any
 from torch import Tensor
 
 from bertblocks._files import file_sha256, write_text_atomically
-from bertblocks._foreign_files import read_json_object
-from bertblocks.blocks import GlobalAveragePooling1D, Graph, Task
+from bertblocks._foreign_files import check_file, is_there, read_json_object
+from bertblocks.blocks import BertPooler, Dense, GlobalAveragePooling1D, Graph, Task
 from bertblocks.checkpoints.classification_head import (
     head_config,
     join_head,
@@ -30,12 +30,24 @@ from bertblocks.checkpoints.classification_head import (
 )
 from bertblocks.checkpoints.huggingface import read_checkpoint, write_checkpoint
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
+from bertblocks.checkpoints.weight_files import WEIGHT_FILES
 from bertblocks.encoder import EncoderConfig
 from bertblocks.errors import CheckpointError, ConfigError, GraphError
 
 MANIFEST = "bertblocks.json"
 FORMAT_VERSION = 1
 _HEAD_FILE = "head.safetensors"
+_READ_FILES = (
+    "config.json",
+    *WEIGHT_FILES,
+    _HEAD_FILE,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "1_Pooling/config.json",
+)
+"""What decides about predictions where it is there: one that is put there later must not pass unnoticed."""
 _MANIFEST_KEYS: Mapping[str, type | UnionType] = {
     "format_version": int,
     "bertblocks_version": str,
@@ -127,6 +139,7 @@ def read_saved_model(folder: Path) -> SavedModel:
         head = join_head(graph, checkpoint)
     else:
         head = read_tensors(folder / _HEAD_FILE)
+    _check_head(head, graph, checkpoint.config.hidden_size, folder)
     return SavedModel(
         graph=graph,
         task=task,
@@ -138,6 +151,25 @@ def read_saved_model(folder: Path) -> SavedModel:
     )
 
 
+def _check_head(head: Mapping[str, Tensor], graph: Graph, width: int, folder: Path) -> None:
+    """Compare with what the graph asks for before it is built: a graph may ask for any number of units."""
+    expected: dict[str, tuple[int, ...]] = {}
+    for index, block in enumerate(graph.head):
+        if isinstance(block, BertPooler | Dense):
+            units = block.units if isinstance(block, Dense) else width
+            expected |= {f"{index}.weight": (units, width), f"{index}.bias": (units,)}
+            width = units
+    found = {name: tuple(tensor.shape) for name, tensor in head.items()}
+    if found != expected:
+        raise CheckpointError(
+            f"{folder}: the head's tensors do not fit its graph: found {found}, expected {expected}. Save or "
+            "copy it again."
+        )
+    bad = [name for name, x in head.items() if not x.is_floating_point() or not bool(x.isfinite().all())]
+    if bad:
+        raise CheckpointError(f"{folder}: the head's {', '.join(bad)} hold NaN, infinity or no numbers.")
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read bertblocks.json, without the weights.
 
@@ -145,7 +177,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         CheckpointError: If it is missing, is not JSON, has unknown or missing keys, or is of a newer format.
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not is_there(path):
         raise CheckpointError(_why_unfinished(folder))
     manifest = read_json_object(path)
     version = manifest.get("format_version")
@@ -156,16 +188,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     problems = []
     if unknown := sorted(set(manifest) - set(_MANIFEST_KEYS)):
-        problems.append(f"has the unknown keys {unknown}")
+        problems.append(f"has the unknown keys {unknown!s:.500}")
     if missing := sorted(set(_MANIFEST_KEYS) - set(manifest)):
         problems.append(f"lacks the keys {missing}")
     if version != FORMAT_VERSION:
-        problems.append(f"has format version {version!r}, which there never was")
+        problems.append(f"has format version {version!r:.50}, which there never was")
     problems += [
         f"has {key} = {manifest[key]!r:.100}, which is of the wrong type"
         for key, kind in _MANIFEST_KEYS.items()
         if key in manifest and not isinstance(manifest[key], kind)
     ]
+    if manifest.get("casing") not in ("cased", "uncased", None):
+        problems.append(f"has casing = {manifest['casing']!r:.100}, expected cased, uncased or null")
     if problems:
         raise CheckpointError(f"{path} {'; it '.join(problems)}. Save or copy the model again.")
     return manifest
@@ -196,16 +230,33 @@ def _write_manifest(folder: Path, model: SavedModel, version: str) -> None:
     write_text_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 
-def _check_hashes(folder: Path, files: Mapping[str, str]) -> None:
-    problems = []
+def _check_hashes(folder: Path, files: Mapping[str, Any]) -> None:
+    problems = [f"{name!r:.100} is no file of the folder" for name in files if not _is_inside(name)]
     for name, expected in files.items():
-        path = folder / name
-        if not path.is_file():
-            problems.append(f"{name} is missing")
-        elif file_sha256(path) != expected:
+        if not _is_inside(name):
+            continue
+        try:
+            check_file(folder / name, root=folder)
+        except CheckpointError as error:
+            problems.append(f"{name} is missing" if not is_there(folder / name) else str(error).rstrip("."))
+            continue
+        if file_sha256(folder / name) != expected:
             problems.append(f"{name} is not the file that was saved (its sha256 differs)")
+    added = [name for name in _READ_FILES if is_there(folder / name) and name not in files]
+    problems += [f"{name} was not saved with the model, but would be read: remove it" for name in added]
     if problems:
-        raise CheckpointError(f"{folder} has been changed: {'; '.join(problems)}. Save or copy it again.")
+        more = [f"and {len(problems) - 20:,} more"] if len(problems) > 20 else []
+        raise CheckpointError(
+            f"{folder} has been changed: {'; '.join([*problems[:20], *more])}. Save or copy it again."
+        )
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a manifest's name is a plain relative path, on every system."""
+    parts = name.split("/")
+    return "\0" not in name and not any(
+        part in ("", ".", "..") or "\\" in part or ":" in part for part in parts
+    )
 
 
 def _write_sentence_transformers(folder: Path, graph: Graph, config: EncoderConfig) -> None:

@@ -31,6 +31,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from bertblocks.checkpoints.safetensors_header import check_header
 from bertblocks.errors import CheckpointError, ConfigError
 
 Q4_GROUP = 32
@@ -44,6 +45,7 @@ from call to call. Without "format", transformers 4 refuses the file."""
 
 _STORAGE_KEY = "bertblocks_storage"
 _SCALES = ".q4_scale"
+_NUM_SHOWN = 20
 _DTYPES = ("F32", "BF16", "F16", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL")
 _TARGETS = (torch.float32, torch.bfloat16, torch.float16)
 _CHUNK_BYTES = 12_000
@@ -177,15 +179,13 @@ def pack_q4(
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a safetensors file; what is wrong with it as a whole becomes a CheckpointError."""
+    check_header(path)
     try:
         file = safe_open(path, framework="pt")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} does not exist; expected a safetensors file there.") from error
     except (OSError, SafetensorError) as error:
-        found = "a folder" if path.is_dir() else f"{path.stat().st_size:,} bytes"
         raise CheckpointError(
-            f"{path} cannot be read as safetensors: {error}. Found {found}; expected a complete .safetensors "
-            "file. Fetch or copy it again; a few hundred bytes are often only a pointer to the real file."
+            f"{path} cannot be read as safetensors: {error}. Found {path.stat().st_size:,} bytes; expected a "
+            "complete .safetensors file. Fetch or copy it again."
         ) from error
     with file:
         yield file
@@ -214,7 +214,9 @@ def _checked_shapes(path: Path, file: Any) -> dict[str, tuple[int, ...]]:
             if part.dtype not in _DTYPES:
                 problems.append(f"{name} has dtype {part.dtype}, expected one of {', '.join(_DTYPES)}")
     if problems:
-        raise CheckpointError(f"{path} stores tensors in a way that cannot be read: {'; '.join(problems)}.")
+        more = [f"and {len(problems) - _NUM_SHOWN:,} more"] if len(problems) > _NUM_SHOWN else []
+        told = "; ".join([*problems[:_NUM_SHOWN], *more])
+        raise CheckpointError(f"{path} stores tensors in a way that cannot be read: {told}.")
     return shapes
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import torch
 
-from bertblocks._foreign_files import read_json_object
+from bertblocks._foreign_files import check_file, is_there, read_json_object
 from bertblocks.checkpoints.storage import read_shapes, read_tensors
 from bertblocks.errors import CheckpointError
 
@@ -27,6 +27,9 @@ WEIGHT_FILES = (SAFETENSORS, SAFETENSORS_INDEX, PICKLED, PICKLED_INDEX)
 """Where weights are looked for, the first that exists first."""
 
 _SOUND_TORCH = "2.10"
+_NUM_SHOWN = 20
+_LARGEST_GROWTH = 4
+"""How often a .bin's tensors may count the same bytes; tied embeddings count theirs twice."""
 
 
 class Weights(Protocol):
@@ -80,7 +83,7 @@ def has_weights(folder: Path) -> bool:
     """
     found = _find(folder)
     if found is None or found.suffix != ".json":
-        return found is not None
+        return found is not None and found.is_file()
     return all((folder / shard).is_file() for shard in _read_index(found))
 
 
@@ -109,19 +112,20 @@ def open_weights(folder: Path) -> list[WeightFile]:
             continue
         files.append(file)
         absent = sorted(set(tensors) - set(file.shapes))
-        problems += [f"{file.path} lacks {', '.join(absent)}, which {found.name} promises."] if absent else []
+        problems += [f"{file.path} lacks {listed(absent)}, which {found.name} promises."] if absent else []
     owners: dict[str, Path] = {}
     for file in files:
         for name in file.shapes:
             if owners.setdefault(name, file.path) != file.path:
                 problems.append(f"{name} is both in {owners[name].name} and in {file.path.name}.")
     if problems:
-        raise CheckpointError("\n".join(problems))
+        more = [f"and {len(problems) - _NUM_SHOWN:,} more problems"] if len(problems) > _NUM_SHOWN else []
+        raise CheckpointError("\n".join([*problems[:_NUM_SHOWN], *more]))
     return files
 
 
 def _find(folder: Path) -> Path | None:
-    return next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
+    return next((folder / name for name in WEIGHT_FILES if is_there(folder / name)), None)
 
 
 def _open(path: Path) -> WeightFile:
@@ -152,8 +156,7 @@ def _read_index(path: Path) -> dict[str, list[str]]:
 
 def _load_pickled(path: Path) -> dict[str, torch.Tensor]:
     """Read a .bin with torch's weights-only loader."""
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist.")
+    size = check_file(path)
     if torch.__version__ < _SOUND_TORCH:  # compares as versions, not as text
         raise CheckpointError(
             f"{path} is a pickle, which torch {torch.__version__} cannot read safely (CVE-2026-24747). "
@@ -164,10 +167,14 @@ def _load_pickled(path: Path) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore", UserWarning)  # about the pickle's protocol: no matter for tensors
             # the older format of before torch 1.6 cannot be mapped
             mapped = zipfile.is_zipfile(path)
+            if mapped:
+                _refuse_packed(path)
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except CheckpointError:
+        raise
     except Exception as error:  # the loader interprets bytes of any origin, and so raises any type
         raise CheckpointError(
-            f"{path} cannot be read as weights: {_reason(error)}. Found {path.stat().st_size:,} bytes; "
+            f"{path} cannot be read as weights: {_reason(error)}. Found {size:,} bytes; "
             "expected a dictionary of tensors as torch.save writes it. Fetch or copy the file again (one "
             f"of a few hundred bytes is often only a pointer to the real one), or save it as {SAFETENSORS}."
         ) from error
@@ -180,7 +187,33 @@ def _load_pickled(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(
             f"{path} must hold a dictionary of plain tensors, but these are something else: {listed(odd)}."
         )
+    _refuse_growth(path, loaded, size)
     return dict(loaded)
+
+
+def _refuse_packed(path: Path) -> None:
+    """A compressed entry may become a thousand times as large; torch.save writes plain ones."""
+    with zipfile.ZipFile(path) as archive:
+        packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+    if packed:
+        raise CheckpointError(
+            f"{path} is a zip archive with compressed entries ({listed(packed, 5)}), which torch.save never "
+            f"writes, and which is not unpacked for safety. Save the model again, best as {SAFETENSORS}."
+        )
+
+
+def _refuse_growth(path: Path, tensors: Mapping[str, torch.Tensor], size: int) -> None:
+    """A tensor may repeat its bytes, and many may share them: a small file that fills the memory."""
+    repeating = [
+        name for name, tensor in tensors.items() if tensor.nbytes > tensor.untyped_storage().nbytes()
+    ]
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    if repeating or total > _LARGEST_GROWTH * size:
+        raise CheckpointError(
+            f"{path} has {size:,} bytes, but its tensors would take {total:,}: "
+            + (f"{listed(repeating)} repeat the same bytes" if repeating else "many share the same bytes")
+            + f". Save the model again, best as {SAFETENSORS}."
+        )
 
 
 def _is_plain(value: object) -> bool:

@@ -20,6 +20,7 @@ from bertblocks.text.google_folders import is_google_folder, read_google_vocabul
 from bertblocks.text.google_rules import google_lowercase, refuse_other_rules
 from bertblocks.text.other_models import OtherModel
 from bertblocks.text.tokenizer import Tokenizer, TokenModel
+from bertblocks.text.tokenizer_json import check_tokenizer_json
 from bertblocks.text.vocabulary import (
     Role,
     ShippedName,
@@ -87,7 +88,7 @@ def _read_model(folder: Path) -> TokenModel:
         return _read_wordpiece(vocabulary_path, configuration, lower=None)
     content = read_file(definition_path, limit=TOKENIZER_LIMIT)
     definition = parse_json_object(content, str(definition_path))
-    _check_layout(definition, definition_path)
+    check_tokenizer_json(definition, definition_path)
     lower = google_lowercase(definition)
     if lower is None:
         roles = _configured_roles({**_read_json(folder / "special_tokens_map.json"), **configuration})
@@ -119,7 +120,15 @@ def _vocabulary_of(definition: Mapping[str, Any], path: Path, lower: bool | None
     if [ids[token] for token in tokens] != list(range(len(tokens))):
         raise CheckpointError(f"{path}: the ids of its vocabulary are not 0 to {len(tokens) - 1}, each once.")
     content = "".join(f"{token}\n" for token in tokens).encode()
-    return parse_vocabulary(content, name=path.absolute().parent.name, origin=str(path), do_lower_case=lower)
+    made = parse_vocabulary(content, name=path.absolute().parent.name, origin=str(path), do_lower_case=lower)
+    if made.tokens != tuple(tokens):
+        pairs = zip(tokens, made.tokens, strict=False)
+        first = next((a for a, b in pairs if a != b), tokens[-1])
+        raise CheckpointError(
+            f"{path}: its token {first!r:.50} has white space at its ends or a line break, which no word "
+            "has. Save the tokenizer again."
+        )
+    return made
 
 
 def _check_same_tokens(from_text: Vocabulary, from_json: Vocabulary, folder: Path) -> None:
@@ -147,19 +156,6 @@ def _configured_roles(configuration: Mapping[str, Any]) -> dict[Role, str]:
 def _read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; a missing file is an empty one."""
     return read_json_object(path) if is_there(path) else {}
-
-
-def _check_layout(definition: Mapping[str, Any], path: Path) -> None:
-    """Check as much of a `tokenizer.json` as is read here; the library checks the rest."""
-    model = definition.get("model")
-    added = definition.get("added_tokens") or []
-    vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    if not isinstance(vocabulary, (dict, list)) or not vocabulary:
-        raise CheckpointError(f"{path}: has no model with a vocabulary. Save the tokenizer again.")
-    if not all(isinstance(token, dict) and {"id", "content", "special"} <= token.keys() for token in added):
-        raise CheckpointError(
-            f"{path}: its added_tokens lack id, content or special. Save the tokenizer again."
-        )
 
 
 def _nothing_found(folder: Path) -> str:

@@ -9,13 +9,15 @@ from typing import Any, cast
 
 from tokenizers import Tokenizer as RustTokenizer
 
+from bertblocks.blocks import MIN_SEQUENCE_LENGTH
 from bertblocks.errors import CheckpointError
 from bertblocks.text.library import encode_texts
-from bertblocks.text.template import template_of
+from bertblocks.text.template import Template, template_of
 from bertblocks.text.vocabulary import Casing, Role
 
 # NUL is taken out of every text, so no text can spell a name that has it.
 _HIDING = "\0"
+_MOST_SPECIAL = 8
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 _USUAL_NAMES: Mapping[Role, tuple[str, ...]] = {
     "pad": ("<pad>", "[PAD]"),
@@ -53,7 +55,7 @@ class OtherModel:
         _hide(parsed, flagged.union(self._roles.values()))
         self._library = _load(parsed, origin)
         self._library.encode_special_tokens = True
-        self.template = template_of(self._library, origin)
+        self.template = _checked_template(self._library, origin)
 
     def __reduce__(self) -> tuple[type[OtherModel], tuple[str, dict[Role, str], str]]:
         return OtherModel, self._arguments
@@ -87,10 +89,24 @@ class OtherModel:
 def _load(parsed: dict[str, Any], origin: str) -> RustTokenizer:
     try:
         return RustTokenizer.from_str(json.dumps(parsed, ensure_ascii=False))
-    except Exception as error:  # the library raises bare Exception
+    except BaseException as error:
+        # The library raises bare Exception; where it panics, an exception that is not even one.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise CheckpointError(
-            f"{origin}: not a tokenizer that the tokenizers library can read: {error}"
+            f"{origin}: not a tokenizer that the tokenizers library can read: {error!s:.300}"
         ) from error
+
+
+def _checked_template(library: RustTokenizer, origin: str) -> Template:
+    template = template_of(library, origin)
+    sizes = (template.single.num_special, template.pair.num_special)
+    if sizes[0] > MIN_SEQUENCE_LENGTH or sizes[1] > _MOST_SPECIAL:
+        raise CheckpointError(
+            f"{origin}: its post-processor adds {sizes[0]} special tokens to a text and {sizes[1]} to a "
+            f"pair, expected at most {MIN_SEQUENCE_LENGTH} and {_MOST_SPECIAL}. Save the tokenizer again."
+        )
+    return template
 
 
 def _clean(text: str) -> str:

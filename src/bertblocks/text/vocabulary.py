@@ -33,6 +33,7 @@ SPECIAL_TOKENS: Mapping[Role, str] = {
 }
 _OPTIONAL_ROLES: frozenset[Role] = frozenset({"mask"})
 _NUM_SHOWN = 5
+_MOST_TOKENS = 2_000_000  # LaBSE, the largest known, has 501,153
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +157,11 @@ def _recognise(content: bytes) -> ShippedName | None:
 
 def _tokens_of(content: bytes, origin: str) -> tuple[str, ...]:
     """Split into lines and strip each as Google does, and report every problem at once."""
+    num_lines = content.count(b"\n")
+    if num_lines > _MOST_TOKENS:
+        raise CheckpointError(
+            f"{origin}: not a vocabulary: it has {num_lines:,} lines, expected at most {_MOST_TOKENS:,}."
+        )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -175,6 +181,8 @@ def _problems_of_bytes(content: bytes) -> list[str]:
         problems.append("it begins with a byte order mark: save it as UTF-8 without one")
     if b"\r" in content:
         problems.append("it has carriage returns (Windows line ends): save it with line feeds only")
+    if b"\0" in content:
+        problems.append("it has NUL characters: it is not a text file, or is damaged")
     return problems
 
 
@@ -183,13 +191,15 @@ def _problems_of_tokens(tokens: Sequence[str]) -> list[str]:
     empty = [str(number) for number, token in enumerate(tokens, start=1) if not token]
     if empty:
         problems.append(f"empty lines: {_some(empty)}")
-    repeated = [repr(token) for token, count in Counter(tokens).items() if token and count > 1]
+    repeated = [f"{token!r:.50}" for token, count in Counter(tokens).items() if token and count > 1]
     if repeated:
         problems.append(f"tokens that occur more than once: {_some(repeated)}")
     present = frozenset(tokens)
     missing = [t for role, t in SPECIAL_TOKENS.items() if role not in _OPTIONAL_ROLES and t not in present]
     if missing:
         problems.append(f"special tokens missing: {_some(missing)}")
+    if not missing and present <= frozenset(SPECIAL_TOKENS.values()):
+        problems.append("it has special tokens only, so that every text would be unknown")
     return problems
 
 
@@ -207,8 +217,8 @@ def _casing_of(tokens: Sequence[str], do_lower_case: bool | None, origin: str) -
     if do_lower_case and is_cased:
         raise CheckpointError(
             f"{origin}: do_lower_case is true, but {len(capitals):,} of {len(pieces):,} tokens have "
-            f"capital letters ({_some([repr(c) for c in capitals])}), which lowercased text never reaches. "
-            f"Set do_lower_case to false in tokenizer_config.json, or bring the uncased vocabulary."
+            f"capital letters ({_some([f'{c!r:.50}' for c in capitals])}), which lowercased text never "
+            f"reaches. Set do_lower_case to false in tokenizer_config.json, or bring the uncased vocabulary."
         )
     if do_lower_case is not None:
         return "uncased" if do_lower_case else "cased"
