@@ -8,9 +8,10 @@ import struct
 import numpy as np
 import pytest
 import torch
-from bundle_writer import DTYPES, block, message, number, sealed, varint, write_bundle
+from bundle_writer import DTYPES, block, checksum, message, number, sealed, varint, write_bundle
 
 from bertblocks.checkpoints import read_checkpoint
+from bertblocks.checkpoints.crc32c import EXPONENTS, crc32c
 from bertblocks.checkpoints.tensor_bundle import open_bundle
 from bertblocks.errors import CheckpointError
 
@@ -23,6 +24,23 @@ DENSE = {
     "intermediate/dense": (D, F),
     "output/dense": (F, D),
 }
+
+
+def test_the_four_powers_that_checksums_are_folded_by_are_a_multiple_of_the_generator():
+    value = sum(1 << exponent for exponent in EXPONENTS)
+    generator = 0x11EDC6F41
+    while value.bit_length() >= generator.bit_length():
+        value ^= generator << value.bit_length() - generator.bit_length()
+    assert value == 0
+
+
+@pytest.mark.parametrize("num_words", [5275, 5276, 5275 + 767, 5275 + 65_536, 5275 + 65_537])
+@pytest.mark.parametrize("word_bytes", [1, 2, 4, 8])
+def test_checksums_around_every_size_that_is_folded_differently(num_words, word_bytes):
+    content = np.random.default_rng(num_words).bytes(num_words * word_bytes + 7)
+    for length in (num_words * word_bytes - 1, num_words * word_bytes, len(content)):
+        assert crc32c(content[:length]) == checksum(content[:length])
+        assert crc32c(memoryview(content)[7 : 7 + length]) == checksum(content[7 : 7 + length])
 
 
 def some_tensors():

@@ -1,9 +1,13 @@
 """CRC-32C in numpy: the checksum of TensorFlow's checkpoints.
 
-CRC-32C is that of RFC 3720 (polynomial 0x1EDC6F41, bits reflected). A checksum is linear over GF(2): with T
-the map that four more bytes apply to the 32 bits of state, the state after words w_0 … w_{n-1} is the sum of
-T^(n-i) w_i. So a block of words is halved again and again, v = T^(half) v[:half] + v[half:], each time one
-look-up of whole arrays, instead of a loop over bytes.
+CRC-32C is that of RFC 3720. A message is a polynomial over GF(2), its first bit the highest coefficient, and
+its checksum the remainder by the generator P. P divides a sum of four powers,
+
+    x^5275 + x^4508 + x^2751 + 1,
+
+so it divides the same with each exponent times 8, 16, 32 or 64 (squaring a sum over GF(2) squares each
+part). By it a word at the front is added to three words further on instead, whole stretches of the message at
+once and without a table, until 5,275 words are left; then the same with smaller words, and single bytes last.
 """
 
 from __future__ import annotations
@@ -17,9 +21,13 @@ from numpy.typing import NDArray
 _POLYNOMIAL = 0x82F63B78  # 0x1EDC6F41 with its bits reversed
 _ONES = 0xFFFFFFFF
 _MASK_DELTA = 0xA282EAD8  # LevelDB's and TensorFlow's: a checksum of checksums would be weak
-_LOG2_BLOCK_WORDS = 16  # 256 KiB: a block and the tables stay in a core's cache
 
-_Bits = NDArray[np.uint32]
+# The multiple of lowest degree with four terms, found by trying all below it; a test divides it by P.
+EXPONENTS = (5275, 4508, 2751, 0)
+_SPAN = EXPONENTS[0]
+_DISTANCES = tuple(_SPAN - exponent for exponent in EXPONENTS[1:])
+_STEP = _DISTANCES[0]  # a longer stretch would be added to itself
+_CHUNK_WORDS = 65_536  # 512 KiB, which stay in a core's cache
 
 
 def crc32c(content: bytes | memoryview | NDArray[Any]) -> int:
@@ -29,15 +37,17 @@ def crc32c(content: bytes | memoryview | NDArray[Any]) -> int:
         content: What to sum; of any length.
     """
     data = np.frombuffer(content, dtype=np.uint8)
-    head = len(data) % 4
     state = _ONES
-    for byte in data[:head].tolist():
-        state = _byte_table()[(state ^ byte) & 255] ^ (state >> 8)
-    words = data[head:].view("<u4") if head == 0 else data[head:].copy().view("<u4")
-    block_words = 1 << _LOG2_BLOCK_WORDS
-    first = len(words) % block_words
-    for start, stop in _stretches(first, len(words), block_words):
-        state = _advance(state, words[start:stop])
+    for word_bytes in (8, 4, 2, 1):
+        num_words = len(data) // word_bytes
+        if num_words > _SPAN:
+            words = data[: num_words * word_bytes].view(f"<u{word_bytes}")
+            rest = data[num_words * word_bytes :]
+            data = np.concatenate([_folded(words, state).view(np.uint8), rest])
+            state = 0  # it is in the words now
+    table = _byte_table()
+    for byte in data.tolist():
+        state = table[(state ^ byte) & 255] ^ state >> 8
     return state ^ _ONES
 
 
@@ -47,60 +57,20 @@ def unmasked(stored: int) -> int:
     return (rotated >> 17 | rotated << 15) & _ONES
 
 
-def _stretches(first: int, length: int, step: int) -> list[tuple[int, int]]:
-    starts = [0] if first else []
-    starts += range(first, length, step)
-    return list(zip(starts, [*starts[1:], length], strict=True)) if starts else []
-
-
-def _advance(state: int, words: NDArray[np.uint32]) -> int:
-    """The state after some words, at most a block of them."""
-    # Zeros in front of a message change nothing, as long as the state joins where the message begins.
-    num_levels = (len(words) - 1).bit_length()
-    values = np.zeros(1 << num_levels, dtype=np.uint32)
-    values[len(values) - len(words) :] = words
-    values[len(values) - len(words)] ^= np.uint32(state)
-    for level in reversed(range(num_levels)):
-        half = 1 << level
-        values = _apply(level, values[:half]) ^ values[half:]
-    return int(_apply(0, values)[0])
-
-
-def _apply(level: int, values: _Bits) -> _Bits:
-    """T^(2^level) of each value."""
-    low, high = _tables(level)
-    halves = values.astype("<u4", copy=False).view("<u2").reshape(-1, 2)
-    result: _Bits = low.take(halves[:, 0], mode="clip") ^ high.take(halves[:, 1], mode="clip")
-    return result
-
-
-@cache
-def _tables(level: int) -> tuple[_Bits, _Bits]:
-    """T^(2^level) of every lower and of every upper half of a word."""
-    columns = _columns(level)
-    return _sums(columns[:16]), _sums(columns[16:])
-
-
-def _sums(columns: _Bits) -> _Bits:
-    """The sum of every choice of columns, by the bits of its index."""
-    sums = np.zeros(1, dtype=np.uint32)
-    for column in columns:
-        sums = np.concatenate([sums, sums ^ column])
-    return sums
-
-
-@cache
-def _columns(level: int) -> _Bits:
-    """T^(2^level) of each single bit: squared from the level below."""
-    if level:
-        return _apply(level - 1, _columns(level - 1))
-    columns = []
-    for bit in range(32):
-        state = 1 << bit
-        for _ in range(4):
-            state = _byte_table()[state & 255] ^ (state >> 8)
-        columns.append(state)
-    return np.array(columns, dtype=np.uint32)
+def _folded(words: NDArray[Any], state: int) -> NDArray[Any]:
+    """The last words, as many as `_SPAN`, with all words before them and the state added."""
+    left = words[:_SPAN].copy()
+    left.view(np.uint8)[:4] ^= np.array([state], dtype="<u4").view(np.uint8)
+    for start in range(_SPAN, len(words), _CHUNK_WORDS):
+        chunk = np.concatenate([left, words[start : start + _CHUNK_WORDS]])
+        end = len(chunk) - _SPAN
+        for first in range(0, end, _STEP):
+            stretch = chunk[first : min(first + _STEP, end)]
+            for distance in _DISTANCES:
+                target = chunk[first + distance : first + distance + len(stretch)]
+                np.bitwise_xor(target, stretch, out=target)
+        left = chunk[end:]
+    return left
 
 
 @cache
