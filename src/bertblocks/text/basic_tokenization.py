@@ -42,14 +42,15 @@ def _one_of(*ranges: str) -> str:
 _LIBRARY_DIFFERS = re.compile(_one_of(tables.RUST_DIFFERS, _SURROGATES))
 # Python lowercases a final capital sigma to another letter; before a Greek letter it is never final.
 _MAYBE_FINAL_SIGMA = re.compile("Σ(?![Α-Ωα-ώ])")
-# A lone surrogate stands for U+FFFD, which clean_text drops as well.
-_DROPPED = re.compile(_one_of(tables.DROPPED, _SURROGATES))
+_DROPPED = re.compile(_one_of(tables.DROPPED))
 _CJK = re.compile(_one_of(tables.CJK))
 _PUNCTUATION = re.compile(_one_of(tables.PUNCTUATION))
 _ACCENTS = re.compile(_one_of(tables.NONSPACING_MARKS))
 _UNASSIGNED = re.compile(f"({_one_of(tables.UNASSIGNED)})")
-_COMBINING = _character_class(tables.COMBINING.split())
-_COMBINING_RUN = re.compile(f"{_one_of(tables.COMBINING)}{_COMBINING}{{{_LONG_RUN - 1},}}")
+# Three characters are no combining marks, but decompose into them (UAX #15, "non-starter decompositions").
+_MARKS = f"{tables.COMBINING} f73 f75 f81"
+_COMBINING = _character_class(_MARKS.split())
+_COMBINING_RUN = re.compile(f"{_one_of(_MARKS)}{_COMBINING}{{{_LONG_RUN - 1},}}")
 
 
 def library_agrees(text: str, casing: Casing) -> bool:

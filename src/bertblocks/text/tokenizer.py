@@ -173,7 +173,7 @@ class Tokenizer:
 
         A text that is too long is cut on the right, or read in windows; of a pair, the longer text is cut
         first. Special tokens typed in
-        a text are text. NUL is dropped, and a lone surrogate counts as U+FFFD.
+        a text are text. NUL is dropped, and a lone surrogate is unknown.
 
         Args:
             texts: The texts; an empty one is special tokens only.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
@@ -16,6 +17,10 @@ CONTINUATION = "##"
 # Google's limit for a word, in characters; the library's own default is 100. See docs/numerics.md,
 # "Tokenization".
 MAX_CHARACTERS_PER_WORD = 200
+# The library takes no lone surrogates. To Google's code they are characters that no vocabulary has: so is
+# this one, which Unicode promises never to assign.
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_IN_NO_WORD = "\U0010ffff"
 
 
 class WordPieceModel:
@@ -81,7 +86,7 @@ class WordPieceModel:
         for row in exact:
             ordinary[row] = ""
         ids = encode_texts(self._library, ordinary)
-        words = [split_words(texts[row], self.casing) for row in exact]
+        words = [_SURROGATES.sub(_IN_NO_WORD, split_words(texts[row], self.casing)) for row in exact]
         for row, row_ids in zip(exact, encode_texts(self._words, words), strict=True):
             ids[row] = row_ids
         return ids
