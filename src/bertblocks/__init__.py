@@ -33,6 +33,7 @@ _HOMES = {
         "Task",
         "TextInput",
         "TokenIdsInput",
+        "snippets",
         "text_model",
     ),
     "bertblocks.encoder": ("PackedTokens",),
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from bertblocks.blocks import Task as Task
     from bertblocks.blocks import TextInput as TextInput
     from bertblocks.blocks import TokenIdsInput as TokenIdsInput
+    from bertblocks.blocks import snippets as snippets
     from bertblocks.blocks import text_model as text_model
     from bertblocks.encoder import PackedTokens as PackedTokens
     from bertblocks.errors import BertBlocksError as BertBlocksError

@@ -23,8 +23,8 @@ from bertblocks.blocks import (
     block_sizes,
 )
 from bertblocks.encoder import EncoderConfig, PackedTokens, pool
-from bertblocks.errors import CheckpointError, ConfigError
-from tiny import HIDDEN, tiny_encoder_folder
+from bertblocks.errors import CheckpointError, ConfigError, GraphError
+from tiny import HIDDEN, POSITIONS, tiny_encoder_folder
 
 RANDOM = BertEncoder(vocabulary_size=200, num_layers=2, num_heads=2, hidden_size=16, intermediate_size=32)
 LAST, TARGET = Dense(3, activation="softmax"), Target("y")
@@ -33,7 +33,8 @@ PACKED = PackedTokens.pack([torch.arange(5).numpy(), torch.arange(9).numpy(), to
 
 def pretrained(folder, *head, output="cls", trainable=True):
     encoder = PretrainedBertEncoder(weights=str(folder), output=output, trainable=trainable)
-    return Graph([TextInput("x"), BertTokenizer(vocabulary=str(folder)), encoder, *head, LAST, TARGET])
+    tokenizer = BertTokenizer(vocabulary=str(folder), sequence_length=POSITIONS)
+    return Graph([TextInput("x"), tokenizer, encoder, *head, LAST, TARGET])
 
 
 def on_ids(encoder, *head):
@@ -204,6 +205,17 @@ def test_pooling_by_hand(head, output, pooling):
         torch.testing.assert_close(model.pooled(PACKED), expected, atol=1e-6, rtol=0)
         torch.testing.assert_close(model(PACKED), model.head(expected), atol=1e-6, rtol=0)
     assert model(PACKED).shape == (3, 3)
+
+
+def test_a_tokenizer_that_the_encoder_has_no_rows_for(tiny_encoder):
+    folder = str(tiny_encoder("cased"))
+    tokenizer = BertTokenizer(vocabulary=folder)
+    for encoder, problem in (
+        (PretrainedBertEncoder(weights=folder), "position table ends at 128: set sequence_length=128"),
+        (RANDOM, "the tokenizer has 275 ids, the encoder only 200 rows"),
+    ):
+        with pytest.raises(GraphError, match=problem):
+            build(Graph([TextInput("x"), tokenizer, encoder, LAST, TARGET]))
 
 
 def test_a_folder_that_is_not_there():

@@ -115,7 +115,7 @@ def test_evaluation(predictor, tmp_path):
 
 
 def test_the_task_must_fit():
-    with pytest.raises(GraphError, match=r"set Dense\(3\)"):
+    with pytest.raises(GraphError, match=r"set Dense\(3, activation=\"softmax\"\)"):
         assemble(ids_graph(), Task(kind="classification", labels=("a", "b", "c")))
 
 

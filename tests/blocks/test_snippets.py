@@ -15,6 +15,7 @@ from bertblocks.blocks import (
     Target,
     Task,
     TextInput,
+    snippets,
     text_model,
 )
 from bertblocks.errors import ConfigError, GraphError
@@ -83,3 +84,70 @@ def test_what_cannot_be_is_refused():
         text_model(task=TOPICS, encoder="mini", sequence_length=1000)
     with pytest.raises(GraphError, match="Target takes the column 'text', but TextInput has it already"):
         text_model(task=TOPICS, encoder="mini", target="text")
+
+
+@pytest.mark.parametrize(
+    ("options", "last"),
+    [
+        ({"classes": 7}, Dense(7, activation="softmax")),
+        ({"labels": ["a", "b", "c"]}, Dense(3, activation="softmax")),
+        ({"task": "binary"}, Dense(2, activation="softmax")),
+        ({"task": "multilabel", "classes": 1}, Dense(1, activation="sigmoid")),
+        ({"task": "regression"}, Dense(1)),
+    ],
+)
+@pytest.mark.parametrize("snippet", [snippets.multilingual_bert, snippets.english_bert])
+def test_a_snippet_for_every_task(snippet, options, last):
+    graph = snippet(**options)
+    assert graph.head == (BertPooler(), Dropout(0.1), last)
+    assert graph.target == Target("target", task=options.get("task", "classification"))
+
+
+def test_the_snippets_take_every_option():
+    graph = snippets.multilingual_bert(
+        task="regression",
+        weights="mini",
+        text="a",
+        text_pair="b",
+        target="stars",
+        pooling="max",
+        sequence_length=64,
+        dropout=0.2,
+        trainable=False,
+    )
+    assert graph.blocks == (
+        TextInput("a"),
+        TextInput("b"),
+        BertTokenizer(vocabulary="mini", sequence_length=64),
+        MultilingualBertEncoder(weights="mini", output="sequence", trainable=False),
+        GlobalMaxPooling1D(),
+        Dropout(0.2),
+        Dense(1),
+        Target("stars", task="regression"),
+    )
+    assert snippets.multilingual_bert(classes=2).encoder == MultilingualBertEncoder()
+    assert snippets.english_bert(classes=2).encoder == EnglishBertEncoder()
+    assert snippets.english_bert(classes=2).tokenizer == BertTokenizer(vocabulary="english-uncased")
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "A classification task needs classes=N or labels=[...], one of the two."),
+        ({"classes": 2, "labels": ["a", "b"]}, "needs classes=N or labels=[...], one of the two."),
+        ({"task": "multilabel"}, "A multilabel task needs classes=N or labels=[...]"),
+        ({"task": "binary", "classes": 2}, "A binary task has no classes to count: leave out classes"),
+        ({"task": "regression", "labels": ["a"]}, "A regression task has no classes to count"),
+        ({"task": "yes-no"}, "task is 'yes-no', but must be one of classification, binary,"),
+        ({"task": "multi-label", "classes": 3}, "(did you mean 'multilabel'?)"),
+        ({"classes": 1}, "needs at least 2 different classes, found 1"),
+        ({"classes": "7"}, "needs at least 2 different classes, found '7'"),
+        ({"labels": "abc"}, "labels is the text 'abc', but must be a list of texts."),
+        ({"labels": ["a", "b", "a"]}, "labels has 3 entries, but only 2 different ones: remove repeats."),
+        ({"classes": 3, "pooling": "mean"}, "pooling is 'mean', but must be one of cls, average, max."),
+    ],
+)
+def test_a_snippet_says_what_it_needs(options, problem):
+    with pytest.raises(ConfigError) as caught:
+        snippets.multilingual_bert(**options)
+    assert problem in str(caught.value)

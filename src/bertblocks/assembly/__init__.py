@@ -1,15 +1,9 @@
 """The parts joined: graph + folder → model with its tokenizer; tokenized texts → packed batches."""
 
-from bertblocks.assembly.assembled import (
-    AssembledModel,
-    assemble,
-    check_fit,
-    check_task,
-    load_block_tokenizer,
-    load_model,
-)
+from bertblocks.assembly.assembled import AssembledModel, assemble, load_model
 from bertblocks.assembly.batches import DEFAULT_BATCH_TOKENS, pack, run_packed
 from bertblocks.assembly.building import build, load_encoder_module
+from bertblocks.assembly.fitting import check_fit, check_task, load_block_tokenizer
 from bertblocks.assembly.model import TextModel
 from bertblocks.assembly.sizes import built_sizes
 

@@ -14,26 +14,25 @@ import torch
 from bertblocks._files import replace_folder_when_done, restore_folder
 from bertblocks._version import __version__
 from bertblocks.assembly.building import (
-    build,
     build_head,
+    build_module,
     graph_pooling,
     load_encoder_module,
     window_pooling,
 )
+from bertblocks.assembly.fitting import check_fit, check_task, load_block_tokenizer
 from bertblocks.assembly.model import TextModel
-from bertblocks.blocks import BertTokenizer, Graph, Task, TokenIdsInput
+from bertblocks.blocks import Graph, Task, TokenIdsInput
 from bertblocks.checkpoints import (
     Checkpoint,
     SavedModel,
     is_saved_model,
     read_saved_model,
-    resolve_encoder,
     write_saved_model,
 )
 from bertblocks.data import InputColumn, ModelInput, TokenIdsColumn, encode_token_ids
-from bertblocks.encoder import EncoderConfig
-from bertblocks.errors import CheckpointError, DataError, GraphError
-from bertblocks.text import TOKENIZER_NAMES, Encoded, Tokenizer, load_tokenizer
+from bertblocks.errors import CheckpointError, DataError
+from bertblocks.text import Encoded, Tokenizer, load_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,34 +134,10 @@ def assemble(graph: Graph, task: Task) -> AssembledModel:
     """
     check_task(graph, task)
     tokenizer = None if graph.tokenizer is None else load_block_tokenizer(graph.tokenizer)
-    module = build(graph)
+    module = build_module(graph)
     check_fit(tokenizer, module.encoder.config)
     origin = getattr(graph.encoder, "weights", "random weights")
     return AssembledModel(graph=graph, task=task, tokenizer=tokenizer, module=module, origin=str(origin))
-
-
-def check_task(graph: Graph, task: Task) -> None:
-    """Refuse a graph that ends otherwise than its task needs.
-
-    Raises:
-        GraphError: If the last dense layer or the target does not fit.
-    """
-    last = graph.head[-1]
-    if getattr(last, "units", None) != task.num_outputs or graph.target.task != task.kind:
-        raise GraphError(
-            f"The graph ends in {last} for a {graph.target.task} target, but the task is {task.kind} with "
-            f"{task.num_outputs} outputs; set Dense({task.num_outputs}) and task={task.kind!r}."
-        )
-
-
-def load_block_tokenizer(block: BertTokenizer) -> Tokenizer:
-    """The tokenizer that a block names.
-
-    Raises:
-        CheckpointError: If the vocabulary cannot be found or read.
-    """
-    tokenizer = load_tokenizer(_tokenizer_source(block.vocabulary), sequence_length=block.sequence_length)
-    return tokenizer.with_windows(block.windows, block.stride)
 
 
 def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
@@ -195,33 +170,6 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     return AssembledModel(
         graph=saved.graph, task=saved.task, tokenizer=tokenizer, module=module, origin=saved.origin
     )
-
-
-def check_fit(tokenizer: Tokenizer | None, config: EncoderConfig) -> None:
-    """Refuse a tokenizer whose ids or lengths the encoder has no rows for.
-
-    Raises:
-        GraphError: If the vocabulary or the sequence length is too large; both at once.
-    """
-    problems: list[str] = []
-    if tokenizer is None:
-        return
-    if tokenizer.vocabulary_size > config.vocab_size:
-        problems.append(
-            f"the tokenizer has {tokenizer.vocabulary_size} ids, the encoder only {config.vocab_size} rows"
-        )
-    if tokenizer.sequence_length > config.max_sequence_length:
-        problems.append(
-            f"sequence_length is {tokenizer.sequence_length}, but the encoder's position table ends at "
-            f"{config.max_sequence_length}: set sequence_length={config.max_sequence_length}"
-        )
-    if problems:
-        raise GraphError("Tokenizer and encoder do not fit: " + "; ".join(problems) + ".")
-
-
-def _tokenizer_source(vocabulary: str) -> str | Path:
-    """Shipped vocabularies by name, so that no weights are fetched for them; else the encoder's folder."""
-    return vocabulary if vocabulary in TOKENIZER_NAMES else resolve_encoder(vocabulary)
 
 
 def _load_head(head: torch.nn.Sequential, saved: SavedModel, folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from bertblocks.assembly.fitting import check_fit, load_block_tokenizer
 from bertblocks.assembly.model import TextModel
 from bertblocks.blocks import BertEncoder as BertEncoderBlock
 from bertblocks.blocks import BertPooler, Block, Dense, Dropout, GlobalMaxPooling1D, Graph
@@ -37,8 +38,17 @@ def build(graph: Graph) -> TextModel:
         The module in training mode, float32, on the CPU; frozen parts have requires_grad off.
 
     Raises:
-        CheckpointError: If the encoder's weights cannot be found or read.
+        GraphError: If the tokenizer has ids or lengths that the encoder has no rows for.
+        CheckpointError: If the encoder's weights or the vocabulary cannot be found or read.
     """
+    module = build_module(graph)
+    if graph.tokenizer is not None:
+        check_fit(load_block_tokenizer(graph.tokenizer), module.encoder.config)
+    return module
+
+
+def build_module(graph: Graph) -> TextModel:
+    """Build the module of a graph whose tokenizer the caller checks, as `build` says."""
     block = graph.encoder
     if isinstance(block, BertEncoderBlock):
         encoder, pooler = _random_encoder(block), None

@@ -15,7 +15,7 @@ from bertblocks.assembly import AssembledModel, assemble
 from bertblocks.blocks import BertEncoder, BertPooler, Graph, Task
 from bertblocks.data import class_weights
 from bertblocks.encoder import choose_precision, resolve_device
-from bertblocks.errors import ConfigError
+from bertblocks.errors import ConfigError, GraphError
 from bertblocks.evaluation import primary_metric
 from bertblocks.text import Encoded
 from bertblocks.training.events import Listener, Outcome, ignore
@@ -81,12 +81,13 @@ def train_model(
         on_event: Told of every step and epoch.
 
     Raises:
-        GraphError: If graph, task and tokenizer do not fit together.
+        GraphError: If graph, task and tokenizer do not fit together, or every block is frozen.
         CheckpointError: If weights cannot be found or read.
         DataError: If rows cannot be used.
         ConfigError: If the task has no such metric or class weights, at once; or if training diverges.
     """
     settings.check_task(task.kind, has_validation=validation is not None)
+    _check_trainable(graph)
     device = resolve_device(settings.device)
     # manual_seed reaches every GPU, so the state of each is put back.
     gpus = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
@@ -118,6 +119,15 @@ def train_model(
         settings=settings,
         outcome=fitted.outcome,
         train_encoded=rows.train_encoded,
+    )
+
+
+def _check_trainable(graph: Graph) -> None:
+    if any(getattr(block, "trainable", False) for block in graph.blocks):
+        return
+    raise GraphError(
+        "Every block of the graph has trainable=False, so training would change nothing: set trainable=True "
+        "in the last Dense."
     )
 
 
@@ -189,17 +199,18 @@ def _fit_head(context: _Context, rows: _Rows) -> _Fitted:
     """Run the frozen encoder once, then train the head on its vectors."""
     head = context.model.module.head
     train_ND, validation_ND = _vectors(context, rows)
-    standardizer = Standardizer(train_ND)
-    standardizer.move_into(head)
-    source = VectorSource(
-        head,
-        standardizer.transform(train_ND),
-        None if validation_ND is None else standardizer.transform(validation_ND),
-        seed=context.settings.seed,
-    )
+    first = next(layer for layer in head if isinstance(layer, nn.Linear))
+    # A frozen layer stays to the bit: standardising would be folded into it and out again, rounded.
+    standardizer = Standardizer(train_ND) if first.weight.requires_grad else None
+    if standardizer is not None:
+        standardizer.move_into(head)
+        train_ND = standardizer.transform(train_ND)
+        validation_ND = None if validation_ND is None else standardizer.transform(validation_ND)
+    source = VectorSource(head, train_ND, validation_ND, seed=context.settings.seed)
     with _one_thread():
         fitted = _fit(context, rows, source, head)
-    standardizer.move_out_of(head)
+    if standardizer is not None:
+        standardizer.move_out_of(head)
     return fitted
 
 
