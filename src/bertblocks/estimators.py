@@ -15,12 +15,20 @@ from sklearn.utils import Tags
 
 from bertblocks.assembly import AssembledModel, load_model
 from bertblocks.assembly.building import graph_pooling
-from bertblocks.blocks import PoolingName, Task, TaskKind, text_model
+from bertblocks.blocks import BertEncoder, Graph, PoolingName, Task, TaskKind, text_model
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
-from bertblocks.data import column_values, encode_targets, infer_task, text_columns, train_validation_split
+from bertblocks.data import (
+    ModelInput,
+    column_values,
+    encode_targets,
+    encode_token_ids,
+    infer_task,
+    text_columns,
+    train_validation_split,
+)
 from bertblocks.data.labels import label_list, label_of
 from bertblocks.encoder import Precision
-from bertblocks.errors import CheckpointError, DataError
+from bertblocks.errors import CheckpointError, ConfigError, DataError
 from bertblocks.inference import Predictions, Predictor
 from bertblocks.training import LabeledTexts, TrainingSettings, train_model
 
@@ -40,6 +48,7 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
         pooling: PoolingName | None = None,
         sequence_length: int | None = None,
         freeze_encoder: bool = False,
+        graph: Graph | None = None,
         epochs: int | None = None,
         batch_tokens: int = 2048,
         learning_rate: float | None = None,
@@ -55,6 +64,7 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
         self.pooling = pooling
         self.sequence_length = sequence_length
         self.freeze_encoder = freeze_encoder
+        self.graph = graph
         self.epochs = epochs
         self.batch_tokens = batch_tokens
         self.learning_rate = learning_rate
@@ -85,9 +95,9 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
         """Predict with everything that is known: probabilities, token counts, what was cut.
 
         Args:
-            texts: A column of texts, or of pairs (a, b).
+            texts: A column of texts, or of pairs (a, b); of lists of integers for a model of token ids.
         """
-        first, second = text_columns(texts)
+        first, second = _input_columns(texts, self._model.graph)
         return self._predictor().predict(first, second)
 
     @property
@@ -111,26 +121,49 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
         return {name: value for name, value in state.items() if name != "_cached_predictor"}
 
     def _fit(self, texts: Any, targets: Any, kind: TaskKind | None) -> Task:
-        first, second = text_columns(texts)
+        first, second = _input_columns(texts, self.graph)
+        if self.graph is not None:
+            kind = self._graph_task(self.graph, kind, is_pair=second is not None)
         values = column_values(targets, "targets")
         _check_lengths(len(first), len(values))
         task = infer_task(values, column="targets", kind=kind)
         rows = LabeledTexts(texts=first, pairs=second, targets=encode_targets(values, task, column="targets"))
         train, validation = self._split(rows, task)
+        graph = self.graph or self._ready_made(task, is_pair=second is not None)
+        self.__dict__.pop("_cached_predictor", None)
+        self.model_ = train_model(graph, task, train, validation, self._settings()).model
+        return task
+
+    def _ready_made(self, task: Task, *, is_pair: bool) -> Graph:
         defaults = encoder_defaults(resolve_encoder(self.encoder))
-        graph = text_model(
+        return text_model(
             task=task,
             encoder=os.fspath(self.encoder),
-            text_pair=None if second is None else "text_pair",
+            text_pair="text_pair" if is_pair else None,
             pooling=self.pooling or defaults.pooling,
             sequence_length=(
                 defaults.sequence_length if self.sequence_length is None else self.sequence_length
             ),
             trainable=not self.freeze_encoder,
         )
-        self.__dict__.pop("_cached_predictor", None)
-        self.model_ = train_model(graph, task, train, validation, self._settings()).model
-        return task
+
+    def _graph_task(self, graph: Graph, kind: TaskKind | None, *, is_pair: bool) -> TaskKind:
+        """The kind of task that the graph says, after making sure that nothing else is said beside it."""
+        decided = {"encoder": "mini", "pooling": None, "sequence_length": None, "freeze_encoder": False}
+        if given := [name for name, default in decided.items() if getattr(self, name) != default]:
+            raise ConfigError(
+                f"{', '.join(given)} cannot be chosen beside a graph, which decides it: leave out."
+            )
+        if (graph.target.task == "regression") != (kind == "regression"):
+            raise ConfigError(
+                f"The graph's target is {graph.target.task}, which {type(self).__name__} does not train: "
+                "take TextRegressor for a regression, TextClassifier for all else."
+            )
+        if is_pair != (len(graph.inputs) == 2):
+            columns = " and ".join(repr(block.column) for block in graph.inputs)
+            found = "pairs" if is_pair else "single texts"
+            raise DataError(f"The rows are {found}, but the graph takes {columns}.")
+        return graph.target.task
 
     def _split(self, rows: LabeledTexts, task: Task) -> tuple[LabeledTexts, LabeledTexts | None]:
         if not self.validation_fraction or len(rows) < _FEWEST_ROWS_TO_SPLIT:
@@ -162,6 +195,8 @@ class TextClassifier(ClassifierMixin, _TextEstimator):  # type: ignore[misc]
         pooling: "cls", "average" or "max"; None is the encoder's own way.
         sequence_length: Most tokens of a text, 3 to 512; None is the encoder's limit.
         freeze_encoder: Train the head alone, on vectors that are computed once: seconds instead of minutes.
+        graph: A graph to train in place of the ready-made one; it decides all of the above. One that begins
+            with TokenIdsInput takes lists of integers in place of texts.
         epochs: Passes over the rows, at most; None is the default for the mode (docs/training.md).
         batch_tokens: Most tokens that go through the encoder at once.
         learning_rate: Peak of the schedule; None is the default for the encoder.
@@ -182,7 +217,8 @@ class TextClassifier(ClassifierMixin, _TextEstimator):  # type: ignore[misc]
         """Train on texts and their labels.
 
         Args:
-            X: A column of texts, or of pairs (a, b): a list, a numpy array, a pandas Series, an arrow array.
+            X: A column of texts, of pairs (a, b), or of lists of integers for a graph of token ids: a list, a
+                numpy array, a pandas Series, an arrow array.
             y: A label a text, or a list of labels a text for multi-label.
 
         Raises:
@@ -261,16 +297,29 @@ def load(folder: str | os.PathLike[str]) -> TextClassifier | TextRegressor:
         )
     model = load_model(path)
     kind = TextRegressor if model.task.kind == "regression" else TextClassifier
-    estimator = kind(
-        encoder=model.origin,
-        pooling=graph_pooling(model.graph),
-        sequence_length=model.sequence_length,
-        freeze_encoder=not model.graph.encoder.trainable,
-    )
+    if isinstance(model.graph.encoder, BertEncoder):
+        estimator = kind(graph=model.graph)
+    else:
+        estimator = kind(
+            encoder=model.origin,
+            pooling=graph_pooling(model.graph),
+            sequence_length=model.sequence_length,
+            freeze_encoder=not model.graph.encoder.trainable,
+        )
     estimator.model_ = model
     if isinstance(estimator, TextClassifier):
         estimator.classes_ = np.array(model.task.labels)
     return estimator
+
+
+def _input_columns(inputs: Any, graph: Graph | None) -> tuple[Sequence[ModelInput], list[str] | None]:
+    """The first and second column of what a model takes; without a graph that is texts."""
+    encoder = None if graph is None or graph.tokenizer is not None else graph.encoder
+    if not isinstance(encoder, BertEncoder):
+        return text_columns(inputs)
+    is_matrix = isinstance(inputs, np.ndarray) and inputs.ndim == 2
+    rows = list(inputs) if is_matrix else column_values(inputs, "token ids")
+    return encode_token_ids(rows, encoder.vocabulary_size).ids, None
 
 
 def _label_lists(found: Predictions) -> list[tuple[str, ...]]:
