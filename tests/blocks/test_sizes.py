@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import bertblocks
 from bertblocks.blocks import (
     BertEncoder,
     BertPooler,
@@ -20,7 +21,9 @@ from bertblocks.blocks import (
     TokenIdsInput,
     block_sizes,
 )
+from bertblocks.blocks.sizes import NAMED_SIZES
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "blocks.md"
 DRAWING = Path(__file__).with_name("drawing.txt")
 LAST, TARGET = Dense(7, activation="softmax"), Target("topic")
 PAIR = Graph(
@@ -97,3 +100,33 @@ def test_a_drawing_stays_narrow_and_plain(column):
     drawing = Graph([TextInput(column + "!"), *PAIR.blocks[1:]]).drawing()
     assert "\x1b" not in drawing and "\ud800" not in drawing
     assert max(map(len, drawing.splitlines())) <= 100
+
+
+def test_the_page_of_the_blocks_says_what_is_so():
+    page = PAGE.read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0].split("print(graph)")[0]
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert isinstance(names["graph"], Graph)
+    for name, sizes in NAMED_SIZES.items():
+        width = sizes.hidden_size
+        assert f"{sizes.num_parameters:,} | {sizes.num_parameters + (width + 1) * width:,} |" in page, name
+    wide = NAMED_SIZES["english-uncased"]
+    embeddings = (wide.vocabulary_size + 512 + 2 + 2) * 768
+    assert f"layers alone are {wide.num_parameters - embeddings:,} parameters" in page
+
+
+def test_the_snippets_of_the_page_are_graphs():
+    page = PAGE.read_text(encoding="utf-8")
+    code = page.split("```python\n")[2].split("```")[0]
+    exec(code, {"bb": bertblocks})
+    assert code.count("snippets.") == 4
+
+
+def test_the_messages_of_the_page_are_the_ones_that_are_told():
+    page = PAGE.read_text(encoding="utf-8")
+    told = Path(__file__).with_name("broken_graphs.txt").read_text(encoding="utf-8")
+    rules = page.split("| rule | message |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+    assert len(rules) == 8
+    for line in rules:
+        assert line.split(" | ", 1)[1].removesuffix(" |") in told
