@@ -65,7 +65,7 @@ def test_a_graph_decides_what_stands_beside_it():
 def test_the_estimator_and_the_classes_must_fit_the_graph():
     with pytest.raises(bb.ConfigError, match="take TextRegressor for a regression"):
         bb.TextRegressor(graph=ids_graph()).fit(ROWS["events"], [0.5] * 60)
-    with pytest.raises(bb.GraphError, match=r"set Dense\(3\)"):
+    with pytest.raises(bb.GraphError, match=r"set Dense\(3, activation"):
         bb.TextClassifier(graph=ids_graph(), **QUICK).fit(ROWS["events"], ["a", "b", "c"] * 20)
 
 

@@ -176,7 +176,7 @@ class TestGraphs:
         rows["label"] = ["a", "b", "c"] * 10
         table = write_json_lines(tmp_path / "table.jsonl", rows)
         ended = cli("train", table, "--graph", graph_file, *QUICK, "--output", tmp_path / "model")
-        assert ended.is_refusal and "set Dense(3)" in ended.err
+        assert ended.is_refusal and "set Dense(3, " in ended.err
         assert not list(tmp_path.glob("model*"))
 
     @pytest.mark.parametrize("content", ["", "[]", "{}", '{"blocks": [{"block": "Magic"}]}'])
