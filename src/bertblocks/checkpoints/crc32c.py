@@ -59,7 +59,7 @@ def unmasked(stored: int) -> int:
 
 def _folded(words: NDArray[Any], state: int) -> NDArray[Any]:
     """The last words, as many as `_SPAN`, with all words before them and the state added."""
-    left = words[:_SPAN].copy()
+    left: NDArray[Any] = words[:_SPAN].copy()
     left.view(np.uint8)[:4] ^= np.array([state], dtype="<u4").view(np.uint8)
     for start in range(_SPAN, len(words), _CHUNK_WORDS):
         chunk = np.concatenate([left, words[start : start + _CHUNK_WORDS]])
