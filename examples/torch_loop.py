@@ -1,6 +1,6 @@
 """An ordinary torch training loop over a graph: packed tokens in, logits out.
 
-Run it as `python examples/torch_loop.py --rows 240`. Nothing here is bertblocks' trainer: the optimizer, the
+Run it as `python examples/torch_loop.py --rows 200`. Nothing here is bertblocks' trainer: the optimizer, the
 loss and the loop are torch's own, so any of them can be exchanged. The encoder is frozen, to be quick: set
 trainable=True (and a learning rate near 5e-5) to train all of it.
 """
@@ -31,7 +31,7 @@ def read(path: Path, num_rows: int) -> list[dict[str, str]]:
 def main() -> None:
     """Train, and print accuracy beside the share of the largest class."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=240, help="training rows to use")
+    parser.add_argument("--rows", type=int, default=200, help="training rows to use")
     num_rows = parser.parse_args().rows
     train, test = read(sample.train_table(), num_rows), read(sample.evaluation_table(), num_rows // 3)
     classes = sorted({row["group"] for row in train})
@@ -58,7 +58,7 @@ def main() -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += float(loss) * len(batch)
+            total += float(loss.detach()) * len(batch)
         print(f"epoch {epoch + 1}: loss {total / len(ids):.3f}")
 
     model.eval()
