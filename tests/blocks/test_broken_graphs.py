@@ -95,6 +95,11 @@ CASES = {
     "small vocabulary": swapped(ENCODER, BertEncoder(vocabulary_size=1000)),
     "short sequence": swapped(TOKENIZER, BertTokenizer(sequence_length=2)),
     "long sequence": swapped(TOKENIZER, BertTokenizer(sequence_length=513)),
+    "a stride beyond its window": swapped(
+        TOKENIZER, BertTokenizer(sequence_length=64, windows="slide", stride=63)
+    ),
+    "a stride without windows": swapped(TOKENIZER, BertTokenizer(stride=63, window_pooling="max")),
+    "a pair in windows": [TextInput("a"), TextInput("b"), BertTokenizer(windows="slide"), *GOOD[2:]],
     "empty column": swapped(TEXT, TextInput(" ")),
     "target among the texts": swapped(TARGET, Target("review")),
     "one text twice": [TEXT, *GOOD],
