@@ -25,8 +25,8 @@ QUICK = {
 }
 
 PARAMETERS = (
-    "encoder pooling sequence_length freeze_encoder graph epochs batch_tokens learning_rate "
-    "class_weight validation_fraction metric patience precision device seed"
+    "encoder pooling sequence_length windows stride window_pooling freeze_encoder graph epochs batch_tokens "
+    "learning_rate class_weight validation_fraction metric patience precision device seed"
 )
 
 

@@ -15,7 +15,17 @@ from sklearn.utils import Tags
 
 from bertblocks.assembly import AssembledModel, load_model
 from bertblocks.assembly.building import graph_pooling
-from bertblocks.blocks import BertEncoder, Graph, PoolingName, Task, TaskKind, text_model
+from bertblocks.blocks import (
+    BertEncoder,
+    BertTokenizer,
+    Graph,
+    PoolingName,
+    Task,
+    TaskKind,
+    Windowing,
+    WindowPooling,
+    text_model,
+)
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
 from bertblocks.data import (
     ModelInput,
@@ -36,6 +46,8 @@ Estimator = TypeVar("Estimator", bound="_TextEstimator")
 
 # Below this a held-out part says nothing, and every row is needed to learn from.
 _FEWEST_ROWS_TO_SPLIT = 20
+# Parameters that are options of the tokenizer block.
+_WINDOW_OPTIONS = ("windows", "stride", "window_pooling")
 
 
 class _TextEstimator(BaseEstimator):  # type: ignore[misc]
@@ -47,6 +59,9 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
         *,
         pooling: PoolingName | None = None,
         sequence_length: int | None = None,
+        windows: Windowing = "truncate",
+        stride: int | None = None,
+        window_pooling: WindowPooling = "average",
         freeze_encoder: bool = False,
         graph: Graph | None = None,
         epochs: int | None = None,
@@ -63,6 +78,9 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
         self.encoder = encoder
         self.pooling = pooling
         self.sequence_length = sequence_length
+        self.windows = windows
+        self.stride = stride
+        self.window_pooling = window_pooling
         self.freeze_encoder = freeze_encoder
         self.graph = graph
         self.epochs = epochs
@@ -144,12 +162,21 @@ class _TextEstimator(BaseEstimator):  # type: ignore[misc]
             sequence_length=(
                 defaults.sequence_length if self.sequence_length is None else self.sequence_length
             ),
+            windows=self.windows,
+            stride=self.stride,
+            window_pooling=self.window_pooling,
             trainable=not self.freeze_encoder,
         )
 
     def _graph_task(self, graph: Graph, kind: TaskKind | None, *, is_pair: bool) -> TaskKind:
         """The kind of task that the graph says, after making sure that nothing else is said beside it."""
-        decided = {"encoder": "mini", "pooling": None, "sequence_length": None, "freeze_encoder": False}
+        decided = {
+            "encoder": "mini",
+            "pooling": None,
+            "sequence_length": None,
+            **{option: getattr(BertTokenizer, option) for option in _WINDOW_OPTIONS},
+            "freeze_encoder": False,
+        }
         if given := [name for name, default in decided.items() if getattr(self, name) != default]:
             raise ConfigError(
                 f"{', '.join(given)} cannot be chosen beside a graph, which decides it: leave out."
@@ -193,7 +220,12 @@ class TextClassifier(ClassifierMixin, _TextEstimator):  # type: ignore[misc]
     Args:
         encoder: "mini", "multilingual-cased", "english-uncased", `org/name` on the hub, or a folder.
         pooling: "cls", "average" or "max"; None is the encoder's own way.
-        sequence_length: Most tokens of a text, 3 to 512; None is the encoder's limit.
+        sequence_length: Most tokens of a text or window, 3 to 512; None is the encoder's limit.
+        windows: What becomes of longer texts: "truncate" cuts them, "slide" reads all of them in overlapping
+            windows, whose pooled vectors become one.
+        stride: With "slide", tokens from one window's beginning to the next; None is three quarters of a
+            window's room for text.
+        window_pooling: With "slide", "average" or "max" over the windows' vectors.
         freeze_encoder: Train the head alone, on vectors that are computed once: seconds instead of minutes.
         graph: A graph to train in place of the ready-made one; it decides all of the above. One that begins
             with TokenIdsInput takes lists of integers in place of texts.
@@ -304,6 +336,7 @@ def load(folder: str | os.PathLike[str]) -> TextClassifier | TextRegressor:
             encoder=model.origin,
             pooling=graph_pooling(model.graph),
             sequence_length=model.sequence_length,
+            **{option: getattr(model.graph.tokenizer or BertTokenizer, option) for option in _WINDOW_OPTIONS},
             freeze_encoder=not model.graph.encoder.trainable,
         )
     estimator.model_ = model

@@ -17,8 +17,9 @@ from bertblocks.encoder import Precision as EncoderPrecision
 TRAIN = (
     "TABLE --text --text-pair --ids --target --output --encoder --graph --vocabulary --vocabulary-size "
     "--layers --heads --hidden-size --intermediate-size --task --label-separator --validation --group-by "
-    "--pooling --sequence-length --freeze-encoder --epochs --batch-tokens --learning-rate --class-weight "
-    "--metric --patience --optimizer --precision --device --seed --encoding --sheet --skip-bad-rows "
+    "--pooling --sequence-length --windows --stride --window-pooling --freeze-encoder --epochs "
+    "--batch-tokens --learning-rate --class-weight --metric --patience --optimizer --precision --device "
+    "--seed --encoding --sheet --skip-bad-rows "
     "--baseline/--no-baseline --tensorboard --checkpoint-every-s --resume --config --json"
 )
 COMMANDS = {
@@ -33,8 +34,8 @@ COMMANDS = {
         "--json"
     ),
     "embed": (
-        "ENCODER TABLE --text --output --pooling --sequence-length --precision --device --encoding --sheet "
-        "--skip-bad-rows --json"
+        "ENCODER TABLE --text --output --pooling --sequence-length --windows --stride --window-pooling "
+        "--precision --device --encoding --sheet --skip-bad-rows --json"
     ),
     "convert": "SOURCE --output --keep-heads --json",
     "info": "MODEL --json",

@@ -476,12 +476,15 @@ def test_texts_that_are_cut_are_told_of(run_of, tmp_path):
     table = write_csv(tmp_path / "long.csv", {"text": [text * 30 for text in texts], "label": labels})
     said = []
     train_table(run_of("short", table=str(table), sequence_length=8), say=said.append)
-    assert (
-        "100.0% of the training rows were cut at 8 tokens; --sequence-length 128 reads more of them." in said
-    )
+    cut = "100.0% of the training rows were cut at 8 tokens; --sequence-length 128 reads more of them, "
+    assert cut + "--windows slide reads them whole." in said
     said.clear()
     train_table(run_of("long", table=str(table)), say=said.append)
-    assert any(sentence.endswith("cut at 128 tokens.") for sentence in said)
+    assert any(sentence.endswith("at 128 tokens; --windows slide reads them whole.") for sentence in said)
+    said.clear()
+    finished = train_table(run_of("whole", table=str(table), windows="slide", stride=60), say=said.append)
+    assert any("were read in windows of 128 tokens; none were cut." in sentence for sentence in said)
+    assert finished.evaluation.tokens.num_truncated == 0
 
 
 def test_thresholds_are_tuned_on_the_held_out_rows_and_stored(run_of, tmp_path):

@@ -17,6 +17,9 @@ from bertblocks.cli.options import (
     PrecisionOption,
     Sheet,
     SkipBadRows,
+    StrideOption,
+    WindowPoolingOption,
+    WindowsOption,
 )
 from bertblocks.cli.progress import Bar
 
@@ -35,8 +38,11 @@ def embed(
     output: Annotated[Path, typer.Option(help=".npy, or a table.", show_default=False)],
     pooling: PoolingOption = None,
     sequence_length: Annotated[
-        int | None, typer.Option(help="Most tokens of a text; the encoder's limit by default.")
+        int | None, typer.Option(help="Most tokens of a text or window; the encoder's limit by default.")
     ] = None,
+    windows: WindowsOption = "truncate",
+    stride: StrideOption = None,
+    window_pooling: WindowPoolingOption = "average",
     precision: PrecisionOption = "auto",
     device: Device = "auto",
     encoding: Encoding = "utf-8",
@@ -64,6 +70,9 @@ def embed(
             text=text,
             pooling=pooling,
             sequence_length=sequence_length,
+            windows=windows,
+            stride=stride,
+            window_pooling=window_pooling,
             on_bad_row="skip" if skip_bad_rows else "error",
             on_batch=lambda num_rows: bar.add("Encoding rows", num_rows),
         )
@@ -72,6 +81,6 @@ def embed(
         return
     print(f"{report.num_rows:,} vectors of {loaded.config.hidden_size} numbers ({pooling}) are in {output}")
     if report.num_truncated:
-        say(f"{report.num_truncated:,} texts were cut.")
+        say(f"{report.num_truncated:,} texts were cut; --windows slide reads them whole.")
     if report.num_unknown:
         say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")

@@ -75,6 +75,7 @@ def _model_facts(folder: Path) -> tuple[dict[str, Any], str]:
         **_sizes(model.module.encoder),
         "vocabulary": _vocabulary(model.tokenizer, model.module.encoder.config.vocab_size),
         "sequence_length": model.sequence_length,
+        "longer_texts": _longer_texts(model.tokenizer),
         "saved_by": f"bertblocks {manifest['bertblocks_version']}, format {manifest['format_version']}",
         "opens_in_transformers_as": (
             "AutoModelForSequenceClassification, with equal logits"
@@ -114,6 +115,14 @@ def _vocabulary(tokenizer: Tokenizer | None, num_ids: int) -> str:
     if tokenizer is None:
         return f"none: token ids 0 … {num_ids - 1:,} go in"
     return f"{tokenizer.vocabulary_size:,} tokens, {tokenizer.casing or 'casing unknown'}"
+
+
+def _longer_texts(tokenizer: Tokenizer | None) -> str:
+    if tokenizer is None:
+        return "refused: token ids are never cut"
+    if tokenizer.windows == "truncate":
+        return "cut"
+    return f"read whole, in windows that begin every {tokenizer.stride} tokens"
 
 
 def _sizes(encoder: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from bertblocks.blocks import PoolingName
+from bertblocks.blocks import PoolingName, Windowing, WindowPooling
 
 # encoder.Precision again: importing it from there would load torch for --help. A test compares the two.
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -24,5 +24,16 @@ PrecisionOption = Annotated[
 ]
 PoolingOption = Annotated[
     PoolingName | None, typer.Option(help="How token vectors become one; the encoder's own way by default.")
+]
+WindowsOption = Annotated[
+    Windowing,
+    typer.Option(help="Longer texts: truncate cuts them, slide reads all in overlapping windows."),
+]
+StrideOption = Annotated[
+    int | None,
+    typer.Option(help="With slide: tokens from one window to the next; 3/4 of a window by default."),
+]
+WindowPoolingOption = Annotated[
+    WindowPooling, typer.Option(help="With slide: how the windows' vectors become one.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto.")]

@@ -12,7 +12,10 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         *("table", "text", "text_pair", "ids", "target", "task", "label_separator", "validation", "group_by"),
         *("encoding", "sheet", "skip_bad_rows"),
     ),
-    "The model": ("encoder", "graph", "pooling", "sequence_length", "freeze_encoder"),
+    "The model": (
+        *("encoder", "graph", "pooling", "sequence_length", "windows", "stride", "window_pooling"),
+        "freeze_encoder",
+    ),
     "Random weights, which --ids and --encoder random begin with": (
         *("vocabulary", "vocabulary_size", "layers", "heads", "hidden_size", "intermediate_size"),
     ),

@@ -19,6 +19,9 @@ from bertblocks.cli.options import (
     PrecisionOption,
     Sheet,
     SkipBadRows,
+    StrideOption,
+    WindowPoolingOption,
+    WindowsOption,
 )
 from bertblocks.cli.progress import Bar, duration
 from bertblocks.errors import ConfigError
@@ -93,8 +96,11 @@ def train(
     group_by: Annotated[str | None, typer.Option(help="Column for metrics by group.")] = None,
     pooling: PoolingOption = None,
     sequence_length: Annotated[
-        int | None, typer.Option(help="Most tokens of a text; the encoder's limit by default.")
+        int | None, typer.Option(help="Most tokens of a text or window; the encoder's limit by default.")
     ] = None,
+    windows: WindowsOption = "truncate",
+    stride: StrideOption = None,
+    window_pooling: WindowPoolingOption = "average",
     freeze_encoder: Annotated[
         bool, typer.Option("--freeze-encoder", help="Train only the head: seconds instead of minutes.")
     ] = False,

@@ -12,16 +12,16 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from bertblocks._files import replace_when_done
-from bertblocks.blocks import Task, TaskKind
+from bertblocks.blocks import Task, TaskKind, Windowing
 from bertblocks.data import InputColumn, OnBadRow, RowProblem, Table, TableBatch, TokenIdsColumn, column_name
 from bertblocks.data.batches import Reason
 from bertblocks.data.token_ids import token_ids
-from bertblocks.encoder import Pooling
+from bertblocks.encoder import Pooling, WindowPooling
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference.predictions import Predictions
 from bertblocks.inference.predictor import Predictor
 from bertblocks.inference.result_tables import ResultKind, check_table, open_result
-from bertblocks.inference.text_encoder import TextEncoder
+from bertblocks.inference.text_encoder import TextEncoder, check_window_pooling
 from bertblocks.text import Encoded
 
 # Rows that are sorted by length and computed together: enough to sort well, few enough to hold.
@@ -107,6 +107,9 @@ def embed_table(
     text: str,
     pooling: Pooling | None = None,
     sequence_length: int | None = None,
+    windows: Windowing = "truncate",
+    stride: int | None = None,
+    window_pooling: WindowPooling = "average",
     on_bad_row: OnBadRow = "error",
     on_batch: OnBatch | None = None,
 ) -> JobReport:
@@ -118,29 +121,34 @@ def embed_table(
         output: .npy, or a table's ending.
         text: Column of texts.
         pooling: How token vectors become one; None is the encoder's own way.
-        sequence_length: Most tokens of a text; None is the encoder's limit.
+        sequence_length: Most tokens of a text or window; None is the encoder's limit.
+        windows: Whether longer texts are cut, or read in windows; this and the next two as TextEncoder.encode
+            takes them.
+        stride: Tokens from one window to the next.
+        window_pooling: How the vectors of a text's windows become one.
         on_bad_row: "skip" leaves the vectors of rows without a text empty (NaN in .npy), and drops rows that
             cannot be read.
         on_batch: Called with the number of rows after each batch.
 
     Raises:
         DataError: If the column is missing or has the result's name, or a row cannot be used.
-        ConfigError: If pooling or sequence_length cannot be used.
+        ConfigError: If pooling, sequence_length or an option of windows cannot be used.
     """
     is_array = output.suffix.lower() == ".npy"
     check_table(table, [text], [] if is_array else ["vector"])
     _refuse_to_replace_input(table, output)
     read = [text] if is_array else None
     limit = encoder.tokenizer.sequence_length if sequence_length is None else sequence_length
+    check_window_pooling(windows, window_pooling)
     counts = _Counts()
 
     def vectors() -> Iterator[tuple[TableBatch, NDArray[np.float32]]]:
         for batch in _batches(table, read, [text], on_bad_row, counts):
             good, (texts,) = _inputs(batch, [text])
-            encoded = encoder.tokenize(texts, sequence_length)
+            encoded = encoder.tokenize(texts, sequence_length, windows=windows, stride=stride)
             rows = np.full((len(batch.rows), encoder.config.hidden_size), np.nan, dtype=np.float32)
-            rows[good] = encoder.vectors(encoded, pooling or encoder.pooling)
-            counts.add(len(batch.rows), encoded, limit)
+            rows[good] = encoder.vectors(encoded, pooling or encoder.pooling, window_pooling=window_pooling)
+            counts.add(len(batch.rows), encoded, None if windows == "slide" else limit)
             yield batch, rows
             if on_batch is not None:
                 on_batch(len(batch.rows))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import nn
 
 from bertblocks.assembly import (
     DEFAULT_BATCH_TOKENS,
+    TextModel,
     check_fit,
     load_encoder_module,
     pack,
     run_packed,
 )
 from bertblocks.batching import plan_sorted
-from bertblocks.blocks import Graph
+from bertblocks.blocks import Graph, Windowing
 from bertblocks.checkpoints import (
     encoder_defaults,
     is_saved_model,
@@ -34,8 +35,8 @@ from bertblocks.encoder import (
     PackedTokens,
     Pooling,
     Precision,
+    WindowPooling,
     choose_precision,
-    pool,
     resolve_device,
     to_precision,
 )
@@ -81,6 +82,9 @@ class TextEncoder:
         *,
         output: Pooling | Literal["sequence"] | None = None,
         sequence_length: int | None = None,
+        windows: Windowing = "truncate",
+        stride: int | None = None,
+        window_pooling: WindowPooling = "average",
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """Turn texts into vectors.
@@ -89,8 +93,13 @@ class TextEncoder:
             texts: Texts in any order; the result keeps it.
             output: "cls" is the raw first token, "average" and "max" pool over all true tokens, "sequence"
                 gives every token's vector; None is the encoder's own way, which its folder tells.
-            sequence_length: Most tokens of a text, special tokens counted; longer ones are cut. None is the
-                tokenizer's limit, as load_encoder sets it: the position table's size, at most 512.
+            sequence_length: Most tokens of a text or window, special tokens counted. None is the tokenizer's
+                limit, as load_encoder sets it: the position table's size, at most 512.
+            windows: What becomes of longer texts: "truncate" cuts them, "slide" reads all of them in
+                overlapping windows, whose pooled vectors become one.
+            stride: With "slide", tokens from one window's beginning to the next; None is three quarters of a
+                window's room for text.
+            window_pooling: With "slide", "average" or "max" over the windows' vectors.
             batch_tokens: Most tokens of a batch.
 
         Returns:
@@ -98,9 +107,16 @@ class TextEncoder:
 
         Raises:
             DataError: If an item is no text.
-            ConfigError: If output is unknown, or the length is out of range or above the position table.
+            ConfigError: If output is unknown, the length is out of range or above the position table, or an
+                option of windows has no effect.
         """
-        encoded = self.tokenize(texts, sequence_length)
+        if windows == "slide" and output == "sequence":
+            raise ConfigError(
+                'output="sequence" gives every token one vector, but in windows="slide" tokens stand in '
+                'several windows: set windows="truncate", or another output.'
+            )
+        check_window_pooling(windows, window_pooling)
+        encoded = self.tokenize(texts, sequence_length, windows=windows, stride=stride)
         if output == "sequence":
             rows: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(encoded)
             lengths = [len(ids) for ids in encoded.ids]
@@ -108,9 +124,18 @@ class TextEncoder:
                 for index, row in zip(batch, self._sequences(pack(encoded, batch)), strict=True):
                     rows[index] = row
             return rows
-        return self.vectors(encoded, output or self.pooling, batch_tokens=batch_tokens)
+        return self.vectors(
+            encoded, output or self.pooling, window_pooling=window_pooling, batch_tokens=batch_tokens
+        )
 
-    def tokenize(self, texts: Sequence[str], sequence_length: int | None = None) -> Encoded:
+    def tokenize(
+        self,
+        texts: Sequence[str],
+        sequence_length: int | None = None,
+        *,
+        windows: Windowing = "truncate",
+        stride: int | None = None,
+    ) -> Encoded:
         """Tokenize texts for vectors(); arguments and errors as encode's."""
         limit = self.config.max_sequence_length
         if sequence_length is not None and sequence_length > limit:
@@ -118,33 +143,49 @@ class TextEncoder:
                 f"sequence_length is {sequence_length}, but the encoder's position table ends at {limit}: "
                 f"set sequence_length={limit} or less, or leave it out."
             )
-        if sequence_length is None:
-            return self.tokenizer.encode(texts)
-        return self.tokenizer.with_sequence_length(sequence_length).encode(texts)
+        tokenizer = self.tokenizer
+        if sequence_length is not None:
+            tokenizer = tokenizer.with_sequence_length(sequence_length)
+        return tokenizer.with_windows(windows, stride).encode(texts)
 
     def vectors(
-        self, encoded: Encoded, output: Pooling, *, batch_tokens: int = DEFAULT_BATCH_TOKENS
+        self,
+        encoded: Encoded,
+        output: Pooling,
+        *,
+        window_pooling: WindowPooling = "average",
+        batch_tokens: int = DEFAULT_BATCH_TOKENS,
     ) -> NDArray[np.float32]:
         """Turn tokenized texts into one vector each; arguments as encode's.
 
         Returns:
             float32, shape (texts, hidden size).
         """
-        forward = self._pooled(output)
-        vectors = run_packed(forward, encoded, batch_tokens=batch_tokens, device=self.device)
+        if output not in get_args(Pooling):
+            raise ConfigError(f"output is {output!r}, but must be cls, average, max or sequence.")
+        model = TextModel(self._encoder, output, nn.Sequential(), window_pooling)
+        vectors = run_packed(model.pooled, encoded, batch_tokens=batch_tokens, device=self.device)
         return vectors if len(vectors) else np.empty((0, self.config.hidden_size), dtype=np.float32)
-
-    def _pooled(self, pooling: Pooling) -> Callable[[PackedTokens], Tensor]:
-        if pooling not in ("cls", "average", "max"):
-            raise ConfigError(f"output is {pooling!r}, but must be cls, average, max or sequence.")
-        if pooling == "cls":
-            return lambda packed: self._encoder(packed, "cls")
-        return lambda packed: pool(self._encoder(packed, "sequence"), packed, pooling)
 
     @torch.inference_mode()
     def _sequences(self, packed: PackedTokens) -> Iterator[NDArray[np.float32]]:
         hidden_TD = self._encoder(packed.to(self.device), "sequence").float().cpu()
         return (row.numpy() for row in hidden_TD.split(packed.lengths))
+
+
+def check_window_pooling(windows: Windowing, window_pooling: WindowPooling) -> None:
+    """Refuse a way to join windows that there is not, or that has no effect.
+
+    Raises:
+        ConfigError: If it is unknown, or other than the default while texts are cut.
+    """
+    if window_pooling not in get_args(WindowPooling):
+        raise ConfigError(f"window_pooling is {window_pooling!r}, but must be average or max.")
+    if windows == "truncate" and window_pooling != "average":
+        raise ConfigError(
+            f"window_pooling is {window_pooling!r}, which has no effect while texts are cut: set "
+            "windows='slide' too, or leave it out."
+        )
 
 
 def load_encoder(

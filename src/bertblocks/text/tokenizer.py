@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,11 +87,12 @@ class Tokenizer:
     Attributes:
         name: The vocabulary's name, or that of the folder it came from.
         sequence_length: The most tokens a row, or a window of it, may have, special tokens included.
+        stride: With "slide", tokens from one window's beginning to the next.
         windows: "truncate" cuts a text that is too long, "slide" reads it in overlapping windows.
 
     Raises:
-        ConfigError: If the sequence length is not a whole number from 3 to 512, or the stride is none from 1
-            to the room that a window has.
+        ConfigError: If the sequence length is not a whole number from 3 to 512, windows is neither, or the
+            stride is none from 1 to the room that a window has, or is given while texts are cut.
     """
 
     def __init__(
@@ -106,9 +107,12 @@ class Tokenizer:
         _check_sequence_length(sequence_length)
         self.windows: Windowing = windows
         self._room = sequence_length - model.template.single.num_special
-        self._stride = default_stride(self._room) if stride is None else stride
+        self.stride = default_stride(self._room) if stride is None else stride
+        self._given_stride = stride
         if windows == "slide":
-            _check_stride(self._stride, self._room)
+            _check_stride(self.stride, self._room)
+        else:
+            _check_cut(windows, stride)
         self.name = name
         self.sequence_length = sequence_length
         self._model = model
@@ -148,7 +152,13 @@ class Tokenizer:
 
     def with_sequence_length(self, sequence_length: int) -> Tokenizer:
         """The same tokenizer with another limit; costs nothing."""
-        return Tokenizer(name=self.name, model=self._model, sequence_length=sequence_length)
+        return Tokenizer(
+            name=self.name,
+            model=self._model,
+            sequence_length=sequence_length,
+            windows=self.windows,
+            stride=self._given_stride,
+        )
 
     def with_windows(self, windows: Windowing, stride: int | None = None) -> Tokenizer:
         """The same tokenizer, cutting or sliding.
@@ -158,7 +168,8 @@ class Tokenizer:
             stride: Tokens from one window's beginning to the next; None is three quarters of its room.
 
         Raises:
-            ConfigError: If windows would leave tokens out, or have no room.
+            ConfigError: If windows is neither, windows would leave tokens out or have no room, or a stride is
+                given while texts are cut.
         """
         return Tokenizer(
             name=self.name,
@@ -172,8 +183,7 @@ class Tokenizer:
         """Tokenize texts, or pairs of texts, in parallel.
 
         A text that is too long is cut on the right, or read in windows; of a pair, the longer text is cut
-        first. Special tokens typed in
-        a text are text. NUL is dropped, and a lone surrogate is unknown.
+        first. Special tokens typed in a text are text. NUL is dropped, and a lone surrogate is unknown.
 
         Args:
             texts: The texts; an empty one is special tokens only.
@@ -213,7 +223,7 @@ class Tokenizer:
         template = self._template.single
         rows, windows = [], []
         for text in texts:
-            starts = window_starts(len(text), room=self._room, stride=self._stride)
+            starts = window_starts(len(text), room=self._room, stride=self.stride)
             pieces = [
                 [*template.before, *text[start : start + self._room], *template.after] for start in starts
             ]
@@ -303,6 +313,16 @@ def _check_stride(stride: int, room: int) -> None:
         raise ConfigError(
             f"stride is {stride!r}, but a window has room for {room} tokens of a text: expected a whole "
             f"number from 1 to {room}, or text would be left out."
+        )
+
+
+def _check_cut(windows: str, stride: int | None) -> None:
+    if windows != "truncate":
+        raise ConfigError(f"windows is {windows!r}, but must be one of {', '.join(get_args(Windowing))}.")
+    if stride is not None:
+        raise ConfigError(
+            f"stride is {stride!r}, which has no effect while texts are cut: set windows='slide' too, or "
+            "leave it out."
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from bertblocks.assembly.building import graph_pooling
-from bertblocks.blocks import BertEncoder, Graph, TokenIdsInput
+from bertblocks.blocks import BertEncoder, BertTokenizer, Graph, TokenIdsInput
 
 if TYPE_CHECKING:
     from bertblocks.training.table_run import TableRun
@@ -17,6 +17,9 @@ RANDOM = "random"
 SIZES = ("layers", "heads", "hidden_size", "intermediate_size")
 """Settings that shape an encoder of random weights."""
 
+WINDOWS = ("windows", "stride", "window_pooling")
+"""Settings of what becomes of a text that is too long, named as BertTokenizer's options."""
+
 
 def contradictions(run: TableRun) -> Iterator[str]:
     """What cannot be together, each with its mend; nothing where all is well."""
@@ -24,6 +27,7 @@ def contradictions(run: TableRun) -> Iterator[str]:
         yield from _graph_contradictions(run, graph_settings(run.graph))
         return
     yield from _input_contradictions(run)
+    yield from _window_contradictions(run)
     yield from _random_contradictions(run) if run.encoder == RANDOM else _pretrained_contradictions(run)
 
 
@@ -48,6 +52,7 @@ def graph_settings(graph: Graph) -> dict[str, Any]:
         "intermediate_size": encoder.intermediate_size if isinstance(encoder, BertEncoder) else None,
         "pooling": graph_pooling(graph),
         "sequence_length": None if tokenizer is None else tokenizer.sequence_length,
+        **{name: getattr(tokenizer or BertTokenizer, name) for name in WINDOWS},
         "freeze_encoder": not encoder.trainable,
     }
 
@@ -75,6 +80,21 @@ def _input_contradictions(run: TableRun) -> Iterator[str]:
             f"encoder is {run.encoder!r}, which reads the ids of its own vocabulary; lists of integers go "
             f"into encoder={RANDOM!r}"
         )
+
+
+def _window_contradictions(run: TableRun) -> Iterator[str]:
+    if run.windows == "slide":
+        if run.ids is not None:
+            yield "windows='slide' has no effect on ids, which are never cut: leave it out"
+        if run.text_pair is not None:
+            yield (
+                "windows='slide' is for single texts; of a pair either text might slide, so pairs are cut: "
+                "leave out windows or text_pair"
+            )
+        return
+    for name in ("stride", "window_pooling"):
+        if getattr(run, name) != getattr(BertTokenizer, name):
+            yield f"{name} has no effect while texts are cut: set windows='slide' too, or leave it out"
 
 
 def _random_contradictions(run: TableRun) -> Iterator[str]:

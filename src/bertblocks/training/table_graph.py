@@ -62,6 +62,9 @@ def table_graph(run: TableRun, task: Task) -> Graph:
         target=run.target,
         pooling=run.pooling or defaults.pooling,
         sequence_length=(defaults.sequence_length if run.sequence_length is None else run.sequence_length),
+        windows=run.windows,
+        stride=run.stride,
+        window_pooling=run.window_pooling,
         trainable=not run.freeze_encoder,
     )
 
@@ -97,7 +100,13 @@ def _front(run: TableRun) -> tuple[list[Block], int]:
     if run.ids is not None:
         return [TokenIdsInput(run.ids)], run.vocabulary_size or 0
     length = MAX_SEQUENCE_LENGTH if run.sequence_length is None else run.sequence_length
-    tokenizer = BertTokenizer(vocabulary=str(run.vocabulary), sequence_length=length)
+    tokenizer = BertTokenizer(
+        vocabulary=str(run.vocabulary),
+        sequence_length=length,
+        windows=run.windows,
+        stride=run.stride,
+        window_pooling=run.window_pooling,
+    )
     columns = [column for column in (run.text, run.text_pair) if column is not None]
     # Any length will do for counting tokens; the graph refuses a wrong one, with all else that is wrong.
     counted = load_block_tokenizer(BertTokenizer(vocabulary=tokenizer.vocabulary))

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from bertblocks.blocks import Graph, PoolingName, TaskKind
+from bertblocks.blocks import Graph, PoolingName, TaskKind, Windowing, WindowPooling
 from bertblocks.errors import ConfigError
 from bertblocks.training.contradictions import SIZES, contradictions
 from bertblocks.training.settings import TrainingSettings
@@ -24,8 +24,15 @@ _KINDS: tuple[tuple[tuple[str, ...], _Kinds, str], ...] = (
     (("graph",), (Graph, NoneType), "a graph or null"),
     (("freeze_encoder", "skip_bad_rows", "baseline", "tensorboard"), (bool,), "true or false"),
     (("validation",), (str, float, int), "a table or a share"),
-    (("sequence_length", "vocabulary_size", *SIZES), (int, NoneType), "a whole number or null"),
+    (("sequence_length", "stride", "vocabulary_size", *SIZES), (int, NoneType), "a whole number or null"),
     (("training",), (TrainingSettings,), "the settings of training"),
+)
+# Names of settings, what stands there by default, and what else may.
+_CHOICES: tuple[tuple[str, str | None, tuple[str, ...]], ...] = (
+    ("task", None, get_args(TaskKind)),
+    ("pooling", None, get_args(PoolingName)),
+    ("windows", "truncate", get_args(Windowing)),
+    ("window_pooling", "average", get_args(WindowPooling)),
 )
 
 
@@ -52,7 +59,10 @@ class TableRun:
         label_separator: Splits a text target into several labels.
         validation: Another table, or the share of the rows that is held out.
         pooling: How token vectors become one vector; None is the encoder's own way.
-        sequence_length: Most tokens of a text; None is the encoder's limit.
+        sequence_length: Most tokens of a text, or of a window of it; None is the encoder's limit.
+        windows: Whether longer texts are cut ("truncate") or read in overlapping windows ("slide").
+        stride: Tokens from one window's beginning to the next; None is three quarters of its room for text.
+        window_pooling: How the vectors of a text's windows become one.
         freeze_encoder: Train the head alone, on vectors that are computed once.
         group_by: Column for metrics by group.
         encoding: Of text files.
@@ -82,6 +92,9 @@ class TableRun:
     validation: str | float = 0.1
     pooling: PoolingName | None = None
     sequence_length: int | None = None
+    windows: Windowing = "truncate"
+    stride: int | None = None
+    window_pooling: WindowPooling = "average"
     freeze_encoder: bool = False
     group_by: str | None = None
     encoding: str = "utf-8"
@@ -99,8 +112,8 @@ class TableRun:
             if not isinstance(value := getattr(self, name), kinds)
             or (isinstance(value, bool) and bool not in kinds)
         ]
-        for name, choices in (("task", get_args(TaskKind)), ("pooling", get_args(PoolingName))):
-            if getattr(self, name) not in (None, *choices):
+        for name, default, choices in _CHOICES:
+            if getattr(self, name) not in (default, *choices):
                 problems.append(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(choices)}")
         if problems := problems or list(contradictions(self)):
             raise ConfigError("A run cannot have these settings: " + "; ".join(problems) + ".")

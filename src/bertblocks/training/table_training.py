@@ -186,11 +186,15 @@ def _measure_baseline(rows: TableRows, say: Say) -> BaselineResult:
 def _say_what_was_cut(trained: TrainedModel, say: Say) -> None:
     encoded, length = trained.train_encoded, trained.model.sequence_length
     share = float(encoded.truncated.mean())
-    if share > 0:
+    if trained.model.token_limit is None:
+        longer = float((encoded.num_tokens > length).mean())
+        say(f"{longer:.1%} of the training rows were read in windows of {length} tokens; none were cut.")
+    elif share > 0:
         longest = min(MAX_SEQUENCE_LENGTH, trained.model.module.encoder.config.max_sequence_length)
-        advice = f"; --sequence-length {longest} reads more of them"
-        advice = advice if length < longest else ""
-        say(f"{share:.1%} of the training rows were cut at {length} tokens{advice}.")
+        advice = [f"--sequence-length {longest} reads more of them"] if length < longest else []
+        advice += ["--windows slide reads them whole"] if len(trained.model.columns) == 1 else []
+        end = f"; {', '.join(advice)}" if advice else ""
+        say(f"{share:.1%} of the training rows were cut at {length} tokens{end}.")
 
 
 def _say_thresholds(task: Task, rows: TableRows, say: Say) -> None:
