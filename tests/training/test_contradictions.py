@@ -91,6 +91,8 @@ def test_what_a_graph_decides():
         "encoder": "mini",
         "pooling": "max",
         "sequence_length": 32,
+        "windows": "truncate",
+        "window_pooling": "average",
         "freeze_encoder": True,
     }
     assert {name: value for name, value in decided.items() if value is not None} == expected
