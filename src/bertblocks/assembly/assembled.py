@@ -25,9 +25,12 @@ from bertblocks.assembly.model import TextModel
 from bertblocks.blocks import Graph, Task, TokenIdsInput
 from bertblocks.checkpoints import (
     Checkpoint,
+    EncoderOrigin,
     SavedModel,
+    encoder_origin,
     is_saved_model,
     read_saved_model,
+    resolve_encoder,
     write_saved_model,
 )
 from bertblocks.data import InputColumn, ModelInput, TokenIdsColumn, encode_token_ids
@@ -45,6 +48,7 @@ class AssembledModel:
         tokenizer: Texts → ids, cut at the graph's sequence length; None where token ids go in.
         module: Packed ids → logits.
         origin: Which encoder the weights began as.
+        encoder_origin: The same with commit, licence and hashes, where they are known.
     """
 
     graph: Graph
@@ -52,6 +56,7 @@ class AssembledModel:
     tokenizer: Tokenizer | None
     module: TextModel
     origin: str
+    encoder_origin: EncoderOrigin | None = None
 
     @property
     def sequence_length(self) -> int:
@@ -117,6 +122,7 @@ class AssembledModel:
                 head=_under(state, "head."),
                 casing=self.tokenizer.casing if self.tokenizer else None,
                 origin=self.origin,
+                encoder_origin=self.encoder_origin,
             )
             pad_token_id = self.tokenizer.special_tokens.get("pad") if self.tokenizer else None
             write_saved_model(unfinished, saved, version=__version__, pad_token_id=pad_token_id)
@@ -136,8 +142,15 @@ def assemble(graph: Graph, task: Task) -> AssembledModel:
     tokenizer = None if graph.tokenizer is None else load_block_tokenizer(graph.tokenizer)
     module = build_module(graph)
     check_fit(tokenizer, module.encoder.config)
-    origin = getattr(graph.encoder, "weights", "random weights")
-    return AssembledModel(graph=graph, task=task, tokenizer=tokenizer, module=module, origin=str(origin))
+    weights = getattr(graph.encoder, "weights", None)
+    return AssembledModel(
+        graph=graph,
+        task=task,
+        tokenizer=tokenizer,
+        module=module,
+        origin="random weights" if weights is None else str(weights),
+        encoder_origin=None if weights is None else encoder_origin(str(weights), resolve_encoder(weights)),
+    )
 
 
 def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
@@ -168,7 +181,12 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     module = TextModel(encoder, graph_pooling(saved.graph), head, window_pooling(saved.graph)).eval()
     check_fit(tokenizer, saved.config)
     return AssembledModel(
-        graph=saved.graph, task=saved.task, tokenizer=tokenizer, module=module, origin=saved.origin
+        graph=saved.graph,
+        task=saved.task,
+        tokenizer=tokenizer,
+        module=module,
+        origin=saved.origin,
+        encoder_origin=saved.encoder_origin,
     )
 
 

@@ -28,6 +28,7 @@ from bertblocks.checkpoints.classification_head import (
     opens_as_sequence_classification,
     split_head,
 )
+from bertblocks.checkpoints.encoder_origin import EncoderOrigin
 from bertblocks.checkpoints.huggingface import read_checkpoint, write_checkpoint
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 from bertblocks.checkpoints.weight_files import WEIGHT_FILES
@@ -58,6 +59,7 @@ _MANIFEST_KEYS: Mapping[str, type | UnionType] = {
     "origin": str,
     "files": dict,
 }
+_OPTIONAL_KEYS: Mapping[str, type | UnionType] = {"encoder_origin": dict | None}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,6 +74,8 @@ class SavedModel:
         head: The head's tensors, named as in build_head's module ("0.weight", "2.bias").
         casing: Of the vocabulary: "cased", "uncased", or None where it is not known.
         origin: Which encoder the weights began as.
+        encoder_origin: The same with commit, licence and hashes; None where they were drawn at random, or the
+            model was saved before this was kept.
     """
 
     graph: Graph
@@ -81,6 +85,7 @@ class SavedModel:
     head: Mapping[str, Tensor]
     casing: str | None
     origin: str
+    encoder_origin: EncoderOrigin | None = None
 
 
 def is_saved_model(folder: Path) -> bool:
@@ -148,6 +153,7 @@ def read_saved_model(folder: Path) -> SavedModel:
         head=head,
         casing=manifest["casing"],
         origin=manifest["origin"],
+        encoder_origin=read_encoder_origin(folder, manifest),
     )
 
 
@@ -187,7 +193,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             "bertblocks."
         )
     problems = []
-    if unknown := sorted(set(manifest) - set(_MANIFEST_KEYS)):
+    if unknown := sorted(set(manifest) - {*_MANIFEST_KEYS, *_OPTIONAL_KEYS}):
         problems.append(f"has the unknown keys {unknown!s:.500}")
     if missing := sorted(set(_MANIFEST_KEYS) - set(manifest)):
         problems.append(f"lacks the keys {missing}")
@@ -195,7 +201,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         problems.append(f"has format version {version!r:.50}, which there never was")
     problems += [
         f"has {key} = {manifest[key]!r:.100}, which is of the wrong type"
-        for key, kind in _MANIFEST_KEYS.items()
+        for key, kind in {**_MANIFEST_KEYS, **_OPTIONAL_KEYS}.items()
         if key in manifest and not isinstance(manifest[key], kind)
     ]
     if manifest.get("casing") not in ("cased", "uncased", None):
@@ -203,6 +209,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if problems:
         raise CheckpointError(f"{path} {'; it '.join(problems)}. Save or copy the model again.")
     return manifest
+
+
+def read_encoder_origin(folder: Path, manifest: Mapping[str, Any]) -> EncoderOrigin | None:
+    """Where a model's encoder began, as its manifest says; None where it does not say.
+
+    Raises:
+        CheckpointError: If it is not what save() wrote.
+    """
+    raw = manifest.get("encoder_origin")
+    return None if raw is None else EncoderOrigin.from_json(raw, f"{folder / MANIFEST}: encoder_origin")
 
 
 def _why_unfinished(folder: Path) -> str:
@@ -225,6 +241,7 @@ def _write_manifest(folder: Path, model: SavedModel, version: str) -> None:
         "casing": model.casing,
         "activation": model.config.activation,
         "origin": model.origin,
+        "encoder_origin": model.encoder_origin.to_json() if model.encoder_origin else None,
         "files": {path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
     }
     write_text_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")

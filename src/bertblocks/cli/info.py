@@ -11,6 +11,7 @@ from bertblocks.cli.console import print_json, print_table
 from bertblocks.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from bertblocks.checkpoints import EncoderOrigin
     from bertblocks.text import Tokenizer
 
 
@@ -72,6 +73,7 @@ def _model_facts(folder: Path) -> tuple[dict[str, Any], str]:
         "task": task.kind,
         "labels": list(task.labels),
         "encoder_began_as": model.origin,
+        **(_origin_facts(model.encoder_origin) if model.encoder_origin else {}),
         **_sizes(model.module.encoder),
         "vocabulary": _vocabulary(model.tokenizer, model.module.encoder.config.vocab_size),
         "sequence_length": model.sequence_length,
@@ -90,7 +92,7 @@ def _model_facts(folder: Path) -> tuple[dict[str, Any], str]:
 
 def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
     from bertblocks.assembly import load_encoder_module
-    from bertblocks.checkpoints import NAMED_ENCODERS, encoder_defaults, read_checkpoint
+    from bertblocks.checkpoints import NAMED_ENCODERS, encoder_defaults, encoder_origin, read_checkpoint
     from bertblocks.text import load_tokenizer
 
     checkpoint = read_checkpoint(folder)
@@ -99,8 +101,10 @@ def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
     named = NAMED_ENCODERS.get(name)
     return {
         "kind": "encoder",
-        **({"description": named.description, "licence": named.licence} if named else {}),
+        **({"description": named.description} if named else {}),
+        "family": checkpoint.config.family,
         "folder": str(folder),
+        **_origin_facts(encoder_origin(name, folder)),
         **_sizes(load_encoder_module(checkpoint)),
         "pooler": "in the weights" if checkpoint.pooler else "none in the weights",
         "vocabulary": _vocabulary(tokenizer, checkpoint.config.vocab_size),
@@ -108,6 +112,15 @@ def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
         "default_pooling": defaults.pooling,
         "left_out_of_the_file": list(checkpoint.dropped),
         "precision_here": _precision_here(),
+    }
+
+
+def _origin_facts(origin: EncoderOrigin) -> dict[str, Any]:
+    commit = f" at commit {origin.revision}" if origin.revision else ""
+    return {
+        **({"repository": f"{origin.repository}{commit}"} if origin.repository else {}),
+        "licence": origin.licence or "not stated",
+        "weights_sha256": [f"{digest} {name}" for name, digest in origin.weights_sha256.items()],
     }
 
 
