@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from bertblocks._files import write_text_atomically
+from bertblocks._foreign_files import is_there
 from bertblocks.checkpoints.google import open_google_weights, read_google_config
 from bertblocks.checkpoints.huggingface_config import class_name, read_config, write_config
 from bertblocks.checkpoints.names import (
@@ -276,7 +277,7 @@ def _is_encoder_name(name: str, prefix: str) -> bool:
 
 def _config_file(folder: Path) -> Path:
     path = folder / "config.json"
-    if not path.is_file():
+    if not is_there(path):
         found = (
             listed(sorted(item.name for item in folder.iterdir())) if folder.is_dir() else "no such folder"
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bertblocks._foreign_files import read_file
 from bertblocks.checkpoints.bundle_index import ITEM_BYTES, BundleEntry, read_bundle_index
 from bertblocks.checkpoints.crc32c import crc32c
 from bertblocks.errors import CheckpointError
@@ -92,14 +93,6 @@ def open_bundle(prefix: Path) -> TensorBundle:
         CheckpointError: If the index is missing or damaged.
     """
     path = prefix.with_name(prefix.name + ".index")
-    try:
-        size = path.stat().st_size
-        if size > _LARGEST_INDEX:
-            raise CheckpointError(
-                f"{path} has {size:,} bytes; no index of BERT's is larger than {_LARGEST_INDEX:,}."
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error
+    content = read_file(path, limit=_LARGEST_INDEX)
     index = read_bundle_index(content, str(path))
     return TensorBundle(prefix=prefix, num_shards=index.num_shards, entries=index.entries)
