@@ -17,7 +17,7 @@ from bertblocks.encoder import Precision as EncoderPrecision
 TRAIN = (
     "TABLE --text --text-pair --ids --target --output --encoder --graph --vocabulary --vocabulary-size "
     "--layers --heads --hidden-size --intermediate-size --task --label-separator --validation --group-by "
-    "--pooling --sequence-length --windows --stride --window-pooling --freeze-encoder --epochs "
+    "--weight --pooling --sequence-length --windows --stride --window-pooling --freeze-encoder --epochs "
     "--batch-tokens --learning-rate --class-weight --metric --patience --optimizer --precision --device "
     "--seed --encoding --sheet --skip-bad-rows "
     "--baseline/--no-baseline --tensorboard --checkpoint-every-s --resume --config --json"
@@ -30,8 +30,8 @@ COMMANDS = {
         "--device --encoding --sheet --skip-bad-rows --json"
     ),
     "predict": (
-        "MODEL TABLE --output --text --text-pair --precision --device --encoding --sheet --skip-bad-rows "
-        "--json"
+        "MODEL TABLE --output --text --text-pair --precision --device --encoding --sheet "
+        "--skip-bad-rows --json"
     ),
     "embed": (
         "ENCODER TABLE --text --output --pooling --sequence-length --windows --stride --window-pooling "

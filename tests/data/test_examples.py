@@ -90,7 +90,7 @@ def test_wrong_columns_are_errors_before_anything_is_read(tmp_path):
     table = _table(tmp_path, "text,label\na,b\n")
     with pytest.raises(DataError, match=r"t\.csv has no column 'Texts' \(did you mean 'text'\?\)"):
         read_examples(table, text="Texts", target="label")
-    with pytest.raises(ConfigError, match="'text' cannot be two of text, pair and target"):
+    with pytest.raises(ConfigError, match="'text' cannot be two of text, pair, target and weight"):
         read_examples(table, text="text", target="text")
     with pytest.raises(ConfigError, match="on_bad_row is 'ignore'"):
         read_examples(table, text="text", on_bad_row="ignore")

@@ -4,10 +4,9 @@ import logging
 
 import numpy as np
 import pytest
-from sklearn.utils.class_weight import compute_class_weight
 
 from bertblocks.blocks.task import Task
-from bertblocks.data.target_arrays import class_weights, encode_targets
+from bertblocks.data.target_arrays import encode_targets
 from bertblocks.data.targets import infer_task
 from bertblocks.errors import ConfigError, DataError
 
@@ -148,27 +147,6 @@ def test_unknown_labels_are_named_with_their_rows():
         encode_targets(["1", "x"], Task(kind="regression"), column="y")
     with pytest.raises(DataError, match="row 2: the target is missing"):
         encode_targets(["a", None], task, column="y")
-
-
-def test_class_weights_are_scikit_learns_balanced_ones():
-    targets = np.array([0, 0, 0, 1, 2, 2])
-    task = Task(kind="classification", labels=("a", "b", "c"))
-    expected = compute_class_weight("balanced", classes=np.arange(3), y=targets)
-    weights = class_weights(targets, task)
-    assert weights.dtype == np.float32
-    np.testing.assert_allclose(weights, expected, rtol=1e-6)
-    # A class without rows is not divided by.
-    np.testing.assert_allclose(class_weights(targets[:4], task), [4 / (2 * 3), 4 / (2 * 1), 1], rtol=1e-6)
-
-
-def test_class_weights_of_several_labels_set_rows_without_against_rows_with():
-    task = Task(kind="multilabel", labels=("a", "b", "c"))
-    targets = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=np.float32)
-    np.testing.assert_allclose(class_weights(targets, task), [1 / 3, 3, 1], rtol=1e-6)
-    # A label that every row has keeps its weight too.
-    np.testing.assert_allclose(class_weights(targets[:3], task), [1, 2, 1], rtol=1e-6)
-    with pytest.raises(ConfigError, match="no effect on a regression"):
-        class_weights(np.zeros(3), Task(kind="regression"))
 
 
 def test_real_columns(shared):

@@ -3,12 +3,14 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 from tiny_runs import graph_of
 
 from bertblocks.assembly import assemble
 from bertblocks.blocks import Task
+from bertblocks.data import mean_one
 from bertblocks.training import TrainingSettings
 from bertblocks.training.losses import summed_loss
 from bertblocks.training.sources import TextSource
@@ -62,6 +64,42 @@ def test_parts_add_up_to_the_whole(kind):
         for part in (slice(0, 2), slice(2, 3), slice(3, 7))
     )
     assert whole.item() == pytest.approx(parts.item(), rel=1e-6)
+
+
+def logits_and_targets(kind):
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(5, 1 if kind == "regression" else 3, generator=generator, requires_grad=True)
+    targets = {
+        "classification": torch.tensor([0, 1, 2, 0, 1]),
+        "multilabel": (torch.rand(5, 3, generator=generator) > 0.5).float(),
+        "regression": torch.randn(5, generator=generator),
+    }[kind]
+    return logits, targets
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel", "regression"])
+@pytest.mark.parametrize("class_weights", [None, torch.tensor([0.5, 1.0, 4.0])])
+def test_rows_of_weight_one_have_the_bits_of_rows_without_weights(kind, class_weights):
+    class_weights = None if kind == "regression" else class_weights
+    results = []
+    for weights in (None, torch.ones(5)):
+        logits, targets = logits_and_targets(kind)
+        loss = summed_loss(kind, logits, targets, class_weights, weights)
+        loss.backward()
+        results.append((loss.detach(), logits.grad))
+    assert torch.equal(results[0][0], results[1][0]) and torch.equal(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel", "regression"])
+def test_a_row_of_weight_two_is_the_row_twice(kind):
+    logits, targets = logits_and_targets(kind)
+    counts = np.array([2.0, 1.0, 0.0, 3.0, 1.0])
+    weighted = summed_loss(kind, logits, targets, None, torch.from_numpy(mean_one(counts))) / 5
+    rows = np.repeat(np.arange(5), counts.astype(int))
+    repeated = summed_loss(kind, logits[rows], targets[rows], None) / len(rows)
+    assert weighted.item() == pytest.approx(repeated.item(), rel=1e-5)
+    expected, found = (torch.autograd.grad(loss, logits)[0] for loss in (repeated, weighted))
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("pooling", ["cls", "average", "max"])

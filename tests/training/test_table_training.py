@@ -503,3 +503,40 @@ def test_thresholds_are_tuned_on_the_held_out_rows_and_stored(run_of, tmp_path):
     found = Predictor(finished.trained.model, precision="float32", device="cpu").predict(texts)
     given = found.scores >= np.array(task.thresholds, dtype=np.float32)
     assert found.answers == [tuple(np.array(task.labels)[row]) for row in given]
+
+
+def test_rows_without_labels_are_counted_and_said(run_of, tmp_path):
+    texts, lists = label_lists(40)
+    table = write_csv(tmp_path / "labels.csv", {"text": texts, "label": ["|".join(row) for row in lists]})
+    said = []
+    finished = train_table(run_of(table=str(table), label_separator="|"), say=said.append)
+    assert finished.trained.model.task.labels == ("CAT", "DOG")
+    assert any("10 rows have no label" in sentence for sentence in said)
+    rows = [json.dumps({"text": text, "label": row}) for text, row in zip(texts, lists, strict=True)]
+    (tmp_path / "labels.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    said.clear()
+    train_table(run_of(output="other", table=str(tmp_path / "labels.jsonl")), say=said.append)
+    assert any("10 rows have no label" in sentence for sentence in said)
+
+
+def test_a_column_of_weights(run_of, tmp_path, table):
+    texts, labels = class_texts(90, tuple(CLUES))
+    columns = {"text": texts, "label": labels}
+    even = write_csv(tmp_path / "even.csv", {**columns, "w": [2] * 90})
+    uneven = write_csv(tmp_path / "uneven.csv", {**columns, "w": [1, 5, 0] * 30})
+    train_table(run_of(output="plain"))
+    train_table(run_of(output="even", table=str(even), weight="w"))
+    train_table(run_of(output="uneven", table=str(uneven), weight="w"))
+    assert same_model(tmp_path / "plain", tmp_path / "even")
+    assert not same_model(tmp_path / "plain", tmp_path / "uneven")
+    bad = write_csv(tmp_path / "bad.csv", {**columns, "w": [1, "x", *[1] * 88]})
+    with pytest.raises(DataError, match=r"row 2 .*column 'w': expected a weight"):
+        train_table(run_of(output="bad", table=str(bad), weight="w"))
+    train_table(run_of(output="bad", table=str(bad), weight="w", skip_bad_rows=True, validation=str(table)))
+
+
+def test_a_table_for_validation_needs_no_weights(run_of, tmp_path, table):
+    texts, labels = class_texts(30, tuple(CLUES))
+    weighted = write_csv(tmp_path / "w.csv", {"text": texts, "label": labels, "w": [1, 2, 3] * 10})
+    finished = train_table(run_of(table=str(weighted), weight="w", validation=str(table)))
+    assert finished.evaluation.overall.num_rows == 90

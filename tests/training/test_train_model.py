@@ -12,7 +12,7 @@ import torch
 from tiny_runs import graph_of, labeled, run, same_weights, weights
 
 from bertblocks.data import infer_task
-from bertblocks.errors import ConfigError
+from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference import Predictor
 from bertblocks.training import EpochDone, Estimate, StepDone, TrainingSettings, VectorsDone, train_model
 from tiny_tables import CLUES, class_texts, label_lists, numbers
@@ -326,3 +326,44 @@ def test_class_weights_lift_the_rare_class(tiny_encoder):
         shares[weight] = found[0].probabilities["good"]
     assert shares[None] == pytest.approx(0.25, abs=0.05)
     assert shares["auto"] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("class_weight", [None, "auto"])
+def test_equal_row_weights_change_no_bit(tiny_encoder, trainable, class_weight):
+    data = class_texts(33)
+    options = {"trainable": trainable, "class_weight": class_weight, "validation": data, "epochs": 2}
+    plain = run(tiny_encoder("cased"), *data, **options)
+    assert same_weights(plain, run(tiny_encoder("cased"), *data, row_weights=[1] * 33, **options))
+    assert same_weights(plain, run(tiny_encoder("cased"), *data, row_weights=[0.7] * 33, **options))
+    uneven = [1, 2, 3] * 11
+    once = run(tiny_encoder("cased"), *data, row_weights=uneven, **options)
+    twice = run(tiny_encoder("cased"), *data, row_weights=[2 * weight for weight in uneven], **options)
+    assert same_weights(once, twice) and not same_weights(once, plain)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_rows_of_weight_zero_teach_nothing(tiny_encoder, trainable):
+    texts, labels = class_texts(64)
+    wrong = [{"good": "bad", "bad": "good"}[label] for label in labels]
+    how = FINE_TUNED if trainable else FROZEN
+    trained = run(tiny_encoder("cased"), texts * 2, labels + wrong, row_weights=[1] * 64 + [0] * 64, **how)
+    assert np.mean([a == b for a, b in zip(answers(trained, texts), labels, strict=True)]) > 0.95
+
+
+def test_weights_of_no_row(tiny_encoder):
+    with pytest.raises(DataError, match="all 20 weights are 0"):
+        run(tiny_encoder("cased"), *class_texts(20), row_weights=[0] * 20)
+
+
+def test_a_weight_for_each_class(tiny_encoder):
+    data = class_texts(40)
+    options = {"epochs": 2, "validation": data}
+    even = run(tiny_encoder("cased"), *data, class_weight={"good": 3, "bad": 3}, **options)
+    assert same_weights(even, run(tiny_encoder("cased"), *data, **options))
+    uneven = run(tiny_encoder("cased"), *data, class_weight={"good": 100, "bad": 1}, **options)
+    assert answers(uneven, data[0]).count("good") > answers(even, data[0]).count("good") or (
+        set(answers(uneven, data[0])) == {"good"}
+    )
+    with pytest.raises(ConfigError, match="unknown labels: 'best'; labels without a weight: 'bad'"):
+        run(tiny_encoder("cased"), *data, class_weight={"good": 1, "best": 1})

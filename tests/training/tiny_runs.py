@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from bertblocks.blocks import Graph, Task, text_model
@@ -37,13 +39,15 @@ def run(
     work: Path | None = None,
     resume: bool = False,
     on_event: Any = None,
+    row_weights: Sequence[float] | None = None,
     **settings: Any,
 ) -> TrainedModel:
     task = infer_task(targets, column="target", kind=kind)
+    counted = None if row_weights is None else np.array(row_weights, dtype=np.float64)
     return train_model(
         graph_of(encoder, task, pooling=pooling, trainable=trainable),
         task,
-        labeled(texts, targets, task),
+        replace(labeled(texts, targets, task), weights=counted),
         None if validation is None else labeled(*validation, task),
         TrainingSettings(**{**QUICK, "epochs": 3, **settings}),
         work=work,

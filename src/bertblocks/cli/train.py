@@ -94,6 +94,9 @@ def train(
     ] = None,
     validation: Annotated[str, typer.Option(help="A table, or the share of rows to hold out.")] = "0.1",
     group_by: Annotated[str | None, typer.Option(help="Column for metrics by group.")] = None,
+    weight: Annotated[
+        str | None, typer.Option(help="Column of how much each row counts in training.")
+    ] = None,
     pooling: PoolingOption = None,
     sequence_length: Annotated[
         int | None, typer.Option(help="Most tokens of a text or window; the encoder's limit by default.")

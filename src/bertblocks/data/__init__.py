@@ -5,7 +5,7 @@ from bertblocks.data.columns import column_values, text_columns
 from bertblocks.data.examples import Example, OnBadRow, RowReport, read_examples
 from bertblocks.data.splits import train_validation_split
 from bertblocks.data.tables import open_table
-from bertblocks.data.target_arrays import class_weights, encode_targets
+from bertblocks.data.target_arrays import encode_targets
 from bertblocks.data.targets import infer_task
 from bertblocks.data.token_ids import (
     InputColumn,
@@ -15,6 +15,13 @@ from bertblocks.data.token_ids import (
     as_text,
     column_name,
     encode_token_ids,
+)
+from bertblocks.data.weights import (
+    check_weights,
+    chosen_class_weights,
+    class_weights_in_loss,
+    mean_one,
+    row_weights,
 )
 from bertblocks.data.writers import TableWriter, open_writer
 
@@ -31,15 +38,19 @@ __all__ = [
     "TokenIds",
     "TokenIdsColumn",
     "as_text",
-    "class_weights",
+    "check_weights",
+    "chosen_class_weights",
+    "class_weights_in_loss",
     "column_name",
     "column_values",
     "encode_targets",
     "encode_token_ids",
     "infer_task",
+    "mean_one",
     "open_table",
     "open_writer",
     "read_examples",
+    "row_weights",
     "text_columns",
     "train_validation_split",
 ]

@@ -15,7 +15,13 @@ from bertblocks.errors import DataError
 BATCH_ROWS = 4096
 
 Reason = Literal[
-    "missing value", "wrong type", "wrong length", "id out of range", "unreadable characters", "malformed row"
+    "missing value",
+    "wrong type",
+    "wrong length",
+    "id out of range",
+    "unusable weight",
+    "unreadable characters",
+    "malformed row",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from bertblocks.data.batches import Reason, RowProblem, Table, TableBatch, check_columns
 from bertblocks.data.token_ids import InputColumn, ModelInput, TokenIdsColumn, column_name, token_ids
 from bertblocks.data.values import is_missing, shown
+from bertblocks.data.weights import weight_of, weight_problem
 from bertblocks.errors import ConfigError, DataError
 
 OnBadRow = Literal["error", "skip"]
@@ -28,6 +29,7 @@ class Example:
         pair: The second text of a pair.
         target: What the target column holds, as the table gave it.
         group: To what the row belongs, such as its language.
+        weight: How much the row counts, where the table says it.
     """
 
     row: int
@@ -35,6 +37,7 @@ class Example:
     pair: str | None = None
     target: Any | None = None
     group: str | None = None
+    weight: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -83,14 +86,16 @@ def read_examples(
     pair: str | None = None,
     target: str | None = None,
     group: str | None = None,
+    weight: str | None = None,
+    label_separator: str | None = None,
     on_bad_row: OnBadRow = "error",
     report: RowReport | None = None,
 ) -> Iterator[Example]:
     """Read a table's examples, one after another, at constant memory.
 
-    A row is bad if it cannot be read, its text, pair or target is missing or blank, its text is no text, or
-    its token ids are not what they must be. A number in a text column counts as text; a missing group does
-    not matter.
+    A row is bad if it cannot be read, its text, pair or target is missing or blank, its text is no text,
+    its token ids are not what they must be, or its weight is missing, negative or not finite. A number in a
+    text column counts as text; a missing group does not matter.
 
     Args:
         table: The table.
@@ -98,6 +103,9 @@ def read_examples(
         pair: Column of the second text of a pair.
         target: Column of what is to be predicted; None where there is nothing to learn from.
         group: Column by which results are told apart.
+        weight: Column of how much each row counts.
+        label_separator: What stands between the labels of a target; with it a blank target is a row without
+            labels.
         on_bad_row: "error" raises at the first batch with bad rows; "skip" leaves them out.
         report: Counts rows, and those left out.
 
@@ -108,7 +116,14 @@ def read_examples(
     """
     if on_bad_row not in ("error", "skip"):
         raise ConfigError(f"on_bad_row is {on_bad_row!r}, but must be 'error' or 'skip'.")
-    roles = _Roles(text=text, pair=pair, target=target, group=group)
+    roles = _Roles(
+        text=text,
+        pair=pair,
+        target=target,
+        group=group,
+        weight=weight,
+        may_be_unlabeled=label_separator is not None,
+    )
     roles.check(table)
     return _examples(table, roles, on_bad_row, RowReport() if report is None else report)
 
@@ -119,23 +134,26 @@ class _Roles:
     pair: str | None
     target: str | None
     group: str | None
+    weight: str | None
+    may_be_unlabeled: bool
 
     @property
     def text_name(self) -> str:
         return column_name(self.text)
 
     def columns(self) -> tuple[str, ...]:
-        named = (self.text_name, self.pair, self.target, self.group)
+        named = (self.text_name, self.pair, self.target, self.group, self.weight)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
     def check(self, table: Table) -> None:
         check_columns(table.path, table.columns, self.columns())
         if isinstance(self.text, TokenIdsColumn):
             self.text.check_table(table)
-        used = [name for name in (self.text_name, self.pair, self.target) if name is not None]
+        roles = (self.text_name, self.pair, self.target, self.weight)
+        used = [name for name in roles if name is not None]
         for name in sorted({name for name in used if used.count(name) > 1}):
             raise ConfigError(
-                f"The column {name!r} cannot be two of text, pair and target: name different columns."
+                f"The column {name!r} cannot be two of text, pair, target and weight: name different columns."
             )
 
 
@@ -158,13 +176,15 @@ def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], li
     nothing = [None] * len(batch.rows)
     texts = batch.columns[roles.text_name]
     pairs = batch.columns[roles.pair] if roles.pair is not None else nothing
-    targets = batch.columns[roles.target] if roles.target is not None else nothing
+    targets = _targets(batch, roles)
     groups = batch.columns[roles.group] if roles.group is not None else nothing
+    weights = batch.columns[roles.weight] if roles.weight is not None else nothing
     for i, row in enumerate(batch.rows):
         problem = (
             _input_problem(texts[i], roles.text)
             or (_text_problem(pairs[i], roles.pair) if roles.pair is not None else None)
             or (_target_problem(targets[i], roles.target) if roles.target is not None else None)
+            or (_weight_problem(weights[i], roles.weight) if roles.weight is not None else None)
         )
         if problem:
             column, reason, message = problem
@@ -174,8 +194,17 @@ def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], li
         pair = None if pairs[i] is None else str(pairs[i])
         group = None if is_missing(groups[i]) else str(groups[i])
         text = str(texts[i]) if isinstance(roles.text, str) else token_ids(texts[i])
-        examples.append(Example(row=row, text=text, pair=pair, target=targets[i], group=group))
+        weight = None if roles.weight is None else weight_of(weights[i])
+        examples.append(Example(row=row, text=text, pair=pair, target=targets[i], group=group, weight=weight))
     return examples, sorted(problems, key=lambda problem: problem.row)
+
+
+def _targets(batch: TableBatch, roles: _Roles) -> Sequence[Any]:
+    """What is to be predicted; an empty list stands for a blank target where that is a row without labels."""
+    if roles.target is None:
+        return [None] * len(batch.rows)
+    values = batch.columns[roles.target]
+    return [[] if is_missing(value) else value for value in values] if roles.may_be_unlabeled else values
 
 
 _Problem = tuple[str, Reason, str]
@@ -204,6 +233,11 @@ def _target_problem(value: Any, column: str) -> _Problem | None:
     if isinstance(value, (str, int, float, list)):
         return None
     return column, "wrong type", f"expected a label, a list of labels or a number, found {shown(value)}"
+
+
+def _weight_problem(value: Any, column: str) -> _Problem | None:
+    problem = weight_problem(value)
+    return (column, "missing value" if is_missing(value) else "unusable weight", problem) if problem else None
 
 
 def _bad_rows(path: Path, problems: list[RowProblem]) -> str:

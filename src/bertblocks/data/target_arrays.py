@@ -1,4 +1,4 @@
-"""Targets as the numbers that a loss takes, and how much each class weighs in it."""
+"""Targets as the numbers that a loss takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bertblocks.blocks.task import Task
 from bertblocks.data.labels import label_list, label_of, number_of, numeric_label
 from bertblocks.data.target_column import TargetColumn, finite_number, some
-from bertblocks.errors import ConfigError, DataError
+from bertblocks.errors import DataError
 
 
 def encode_targets(
@@ -55,39 +55,6 @@ def encode_targets(
     for i, classes in enumerate(found):
         encoded[i, classes] = 1.0
     return encoded
-
-
-def class_weights(targets: NDArray[Any], task: Task) -> NDArray[np.float32]:
-    """Weights that let every class count the same, however rare it is.
-
-    Args:
-        targets: As encode_targets gives them.
-        task: Any but a regression.
-
-    Returns:
-        Of a classification or binary task N / (C * rows of the class), scikit-learn's "balanced"; of a
-        multi-label task, for each label the weight of rows that have it against those that have not, rows
-        without / rows with. Float32, shape (C,); 1 for a class without rows, and for a label that all rows
-        have.
-
-    Raises:
-        ConfigError: If the task is a regression.
-    """
-    if task.kind == "regression":
-        raise ConfigError("Class weights have no effect on a regression: leave them out.")
-    if task.kind == "multilabel":
-        having = targets.sum(axis=0, dtype=np.float64)
-        lacking = len(targets) - having
-        # A label that every row has tells nothing apart; at 0 it would not be learnt at all.
-        varies = (having > 0) & (lacking > 0)
-        return np.where(varies, lacking / np.maximum(having, 1), 1).astype(np.float32)
-    # Imported where it is needed: scikit-learn takes a second.
-    from sklearn.utils.class_weight import compute_class_weight
-
-    present = np.unique(targets)
-    weights = np.ones(len(task.labels), dtype=np.float32)
-    weights[present] = compute_class_weight("balanced", classes=present, y=targets)
-    return weights
 
 
 def _class_index(value: Any, index: dict[str, int]) -> int:

@@ -46,6 +46,7 @@ class Fit:
         source: Gives steps and logits.
         targets: Encoded targets of the training rows.
         class_weights_C: Weight of each class in the loss, or None.
+        row_weights: Weight of each training row in the loss, of mean 1, or None.
         task: Names the loss.
         settings: Resolved ones.
         metric: What the best epoch is chosen by.
@@ -59,6 +60,7 @@ class Fit:
     source: StepSource
     targets: Tensor
     class_weights_C: Tensor | None
+    row_weights: Tensor | None
     task: Task
     settings: TrainingSettings
     metric: str
@@ -128,8 +130,10 @@ class Fit:
         loss_sum, tokens = 0.0, 0
         self.optimizer.zero_grad(set_to_none=True)
         for indices, logits_BC, num_tokens in self.source.parts(step):
-            targets = self.targets[torch.from_numpy(indices)].to(logits_BC.device)
-            loss = summed_loss(self.task.kind, logits_BC, targets, self.class_weights_C)
+            chosen, device = torch.from_numpy(indices), logits_BC.device
+            weights = None if self.row_weights is None else self.row_weights[chosen].to(device)
+            targets = self.targets[chosen].to(device)
+            loss = summed_loss(self.task.kind, logits_BC, targets, self.class_weights_C, weights)
             (loss / len(step)).backward()  # type: ignore[no-untyped-call]
             loss_sum += float(loss.detach())
             tokens += num_tokens

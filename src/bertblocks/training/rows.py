@@ -23,12 +23,14 @@ class LabeledTexts:
         pairs: The second texts, for models with two text inputs.
         targets: As data.encode_targets gives them.
         groups: For metrics by group.
+        weights: How much each row counts in the loss; None where all count the same.
     """
 
     texts: Sequence[ModelInput]
     targets: NDArray[Any]
     pairs: Sequence[str] | None = None
     groups: Sequence[str] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         lengths = {
@@ -36,6 +38,7 @@ class LabeledTexts:
             "targets": len(self.targets),
             **({"pairs": len(self.pairs)} if self.pairs is not None else {}),
             **({"groups": len(self.groups)} if self.groups is not None else {}),
+            **({"weights": len(self.weights)} if self.weights is not None else {}),
         }
         if len(set(lengths.values())) > 1:
             raise DataError(f"Columns must have one value a row, but their lengths are {lengths}.")
@@ -52,11 +55,14 @@ class LabeledTexts:
             targets=self.targets[indices],
             pairs=None if self.pairs is None else [self.pairs[index] for index in indices],
             groups=None if self.groups is None else [self.groups[index] for index in indices],
+            weights=None if self.weights is None else self.weights[indices],
         )
 
     def fingerprint(self) -> str:
-        """A sha256 that changes when a text, a pair or a target does."""
+        """A sha256 that changes when a text, a pair, a target or a weight does."""
         digest = hashlib.sha256(np.ascontiguousarray(self.targets).tobytes())
+        if self.weights is not None:
+            digest.update(self.weights.tobytes())
         for column in (self.texts, self.pairs or ()):
             for text in column:
                 content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text.tobytes()

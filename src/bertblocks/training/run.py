@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bertblocks.assembly import AssembledModel, assemble
 from bertblocks.blocks import BertEncoder, BertPooler, Graph, Task
-from bertblocks.data import class_weights
+from bertblocks.data import check_weights, chosen_class_weights, class_weights_in_loss, mean_one
 from bertblocks.encoder import choose_precision, resolve_device
 from bertblocks.errors import ConfigError, GraphError
 from bertblocks.evaluation import primary_metric
@@ -88,6 +88,10 @@ def train_model(
     """
     settings.check_task(task.kind, has_validation=validation is not None)
     _check_trainable(graph)
+    if isinstance(settings.class_weight, Mapping):
+        chosen_class_weights(settings.class_weight, task)
+    if train.weights is not None:
+        check_weights(train.weights, name="The training rows")
     device = resolve_device(settings.device)
     # manual_seed reaches every GPU, so the state of each is put back.
     gpus = list(range(torch.cuda.device_count())) if device.type == "cuda" else []
@@ -227,7 +231,8 @@ def _one_thread() -> Iterator[None]:
 
 def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module) -> _Fitted:
     settings, task = context.settings, context.model.task
-    weights = class_weights(rows.train.targets, task) if settings.class_weight == "auto" else None
+    row_weights = None if rows.train.weights is None else mean_one(rows.train.weights)
+    weights = class_weights_in_loss(settings.class_weight, rows.train.targets, task, row_weights)
     class_weights_C = None if weights is None else torch.from_numpy(weights).to(context.device)
     module = context.model.module
     if settings.learning_rate is None or settings.head_learning_rate is None:
@@ -252,6 +257,7 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
         source=source,
         targets=torch.from_numpy(rows.train.targets),
         class_weights_C=class_weights_C,
+        row_weights=None if row_weights is None else torch.from_numpy(row_weights),
         task=task,
         settings=settings,
         metric=settings.metric or primary_metric(task.kind),

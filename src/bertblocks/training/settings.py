@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
@@ -79,7 +79,7 @@ class TrainingSettings:
         weight_decay: On matrices only, never on biases and norms.
         max_grad_norm: Gradients are scaled down to this global norm.
         optimizer: "adamw" corrects Adam's bias; "google-adamw" does not, as BERT was trained (epsilon 1e-6).
-        class_weight: "auto" weighs classes inversely to their frequency.
+        class_weight: "auto" weighs classes inversely to their frequency; or a weight for each label.
         metric: What the best epoch is chosen by; None is the task's own.
         patience: Stop after so many epochs without a gain.
         precision: "auto" takes the fastest on this machine.
@@ -97,7 +97,7 @@ class TrainingSettings:
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     optimizer: OptimizerName = "adamw"
-    class_weight: Literal["auto"] | None = None
+    class_weight: Literal["auto"] | Mapping[str, float] | None = None
     metric: str | None = None
     patience: int | None = None
     precision: Precision = "auto"
@@ -132,8 +132,13 @@ class TrainingSettings:
         for name, kind in (("optimizer", OptimizerName), ("precision", Precision)):
             if getattr(self, name) not in get_args(kind):
                 yield f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(get_args(kind))}"
-        if self.class_weight not in (None, "auto"):
-            yield f"class_weight is {self.class_weight!r}, but must be 'auto' or None"
+        if self.class_weight not in (None, "auto") and not (
+            isinstance(self.class_weight, Mapping) and all(isinstance(key, str) for key in self.class_weight)
+        ):
+            yield (
+                f"class_weight is {self.class_weight!r}, but must be 'auto', None or a weight for each "
+                "label, such as {'a': 1, 'b': 2.5}"
+            )
         if not isinstance(self.device, str):
             yield f"device is {self.device!r}, but must be 'auto', 'cpu' or 'cuda'"
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bertblocks.blocks import Task
 from bertblocks.data import (
     Example,
@@ -16,6 +19,7 @@ from bertblocks.data import (
     infer_task,
     open_table,
     read_examples,
+    row_weights,
     train_validation_split,
 )
 from bertblocks.errors import ConfigError, DataError
@@ -55,7 +59,7 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
         DataError: If a table or its rows cannot be used.
         ConfigError: If validation is neither a table nor a share.
     """
-    examples, report = _read(run, run.table, say)
+    examples, report = _read(run, run.table, say, weight=run.weight)
     raw = [example.target for example in examples]
     numbers = [example.row for example in examples]
     with _naming(run.table):
@@ -64,10 +68,12 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
         )
     say(_describe(task, run, len(examples)))
     train = _labeled(examples, task, run, run.table)
+    _say_unlabeled(train, task, run.table, say)
     share = _as_share(run.validation)
     if share is None:
         others, other_report = _read(run, str(run.validation), say)
         validation = _labeled(others, task, run, str(run.validation))
+        _say_unlabeled(validation, task, str(run.validation), say)
     else:
         other_report = report
         with _naming(run.table):
@@ -85,7 +91,9 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
     )
 
 
-def _read(run: TableRun, path: str, say: Callable[[str], None]) -> tuple[list[Example], RowReport]:
+def _read(
+    run: TableRun, path: str, say: Callable[[str], None], *, weight: str | None = None
+) -> tuple[list[Example], RowReport]:
     report = RowReport()
     examples = read_examples(
         open_table(path, encoding=run.encoding, sheet=run.sheet),
@@ -93,6 +101,8 @@ def _read(run: TableRun, path: str, say: Callable[[str], None]) -> tuple[list[Ex
         pair=run.text_pair,
         target=run.target,
         group=run.group_by,
+        weight=weight,
+        label_separator=run.label_separator,
         on_bad_row="skip" if run.skip_bad_rows else "error",
         report=report,
     )
@@ -121,8 +131,19 @@ def _labeled(examples: Sequence[Example], task: Task, run: TableRun, path: str) 
         texts=[example.text for example in examples],
         pairs=[example.pair or "" for example in examples] if run.text_pair else None,
         groups=[example.group or "" for example in examples] if run.group_by else None,
+        weights=_weights(examples, path),
         targets=targets,
     )
+
+
+def _weights(examples: Sequence[Example], path: str) -> NDArray[np.float64] | None:
+    weights = [example.weight for example in examples if example.weight is not None]
+    return row_weights(weights, name=f"{path}, the weights") if weights else None
+
+
+def _say_unlabeled(rows: LabeledTexts, task: Task, path: str, say: Callable[[str], None]) -> None:
+    if task.kind == "multilabel" and (count := int((rows.targets.sum(axis=1) == 0).sum())):
+        say(f"{path}: {count:,} rows have no label; they count as rows that lack all of them.")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ _Kinds = tuple[type, ...]
 _KINDS: tuple[tuple[tuple[str, ...], _Kinds, str], ...] = (
     (("table", "target", "output", "encoder", "encoding"), (str,), "a text"),
     (
-        ("text", "text_pair", "ids", "vocabulary", "label_separator", "group_by", "sheet"),
+        ("text", "text_pair", "ids", "vocabulary", "label_separator", "group_by", "weight", "sheet"),
         (str, NoneType),
         "a text or null",
     ),
@@ -65,6 +65,7 @@ class TableRun:
         window_pooling: How the vectors of a text's windows become one.
         freeze_encoder: Train the head alone, on vectors that are computed once.
         group_by: Column for metrics by group.
+        weight: Column of how much each training row counts in the loss.
         encoding: Of text files.
         sheet: Of Excel files.
         skip_bad_rows: Leave rows out that cannot be used, and count them.
@@ -97,6 +98,7 @@ class TableRun:
     window_pooling: WindowPooling = "average"
     freeze_encoder: bool = False
     group_by: str | None = None
+    weight: str | None = None
     encoding: str = "utf-8"
     sheet: str | None = None
     skip_bad_rows: bool = False
