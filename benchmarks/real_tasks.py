@@ -31,7 +31,6 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from fine_tuning import TEXTS_A_STEP, WARMUP, environment, hugging_face_folder
 
 from bertblocks.blocks import Task, text_model
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
@@ -40,6 +39,7 @@ from bertblocks.evaluation import compute_metrics, measure_baseline
 from bertblocks.inference import Predictor, targets_in_unit
 from bertblocks.text import load_tokenizer
 from bertblocks.training import LabeledTexts, TrainingSettings, train_model
+from fine_tuning import TEXTS_A_STEP, WARMUP, environment, hugging_face_folder
 
 SIDES = ("baseline", "same", "trainer", "defaults", "frozen")
 
