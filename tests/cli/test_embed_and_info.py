@@ -94,6 +94,8 @@ class TestInfo:
         found = json.loads(cli("info", encoder, "--json").out)
         assert found["kind"] == "encoder" and found["encoder_parameters"] > 1000
         assert found["sequence_length"] == 128 and found["default_pooling"] == "cls"
+        assert (found["licence"], found["family"]) == ("not stated", "bert")
+        assert found["weights_sha256"][0].endswith(" model.safetensors")
         assert "2 layers of 4 heads, 32 wide" in cli("info", encoder).out
 
     def test_of_a_graph_file(self, cli, tmp_path):
