@@ -103,6 +103,18 @@ TOKENIZERS: dict[str, tuple[Attack, str]] = {
         edit_json("tokenizer.json", normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAB"}),
         "Precompiled normalizer is cut",
     ),
+    "a special token that is not declared": (
+        edit_json(
+            "tokenizer.json",
+            post_processor={
+                "type": "TemplateProcessing",
+                "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}],
+                "pair": [],
+                "special_tokens": {},
+            },
+        ),
+        "cannot tokenize every text",
+    ),
     "a hundred special tokens": (processor(100), "adds 100 special tokens to a text"),
 }
 

@@ -23,6 +23,11 @@ def encode_texts(tokenizer: RustTokenizer, texts: Sequence[str]) -> list[list[in
     ]
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether the library failed: it raises Exception itself, or, where it panics, one that is none."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     start = num_characters = 0
     for end, text in enumerate(texts):

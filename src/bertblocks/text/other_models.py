@@ -11,7 +11,7 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from bertblocks.blocks import MIN_SEQUENCE_LENGTH
 from bertblocks.errors import CheckpointError
-from bertblocks.text.library import encode_texts
+from bertblocks.text.library import encode_texts, is_failure
 from bertblocks.text.template import Template, template_of
 from bertblocks.text.vocabulary import Casing, Role
 
@@ -90,8 +90,7 @@ def _load(parsed: dict[str, Any], origin: str) -> RustTokenizer:
     try:
         return RustTokenizer.from_str(json.dumps(parsed, ensure_ascii=False))
     except BaseException as error:
-        # The library raises bare Exception; where it panics, an exception that is not even one.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not is_failure(error):
             raise
         raise CheckpointError(
             f"{origin}: not a tokenizer that the tokenizers library can read: {error!s:.300}"

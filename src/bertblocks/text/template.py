@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer as RustTokenizer
 
 from bertblocks.errors import CheckpointError
+from bertblocks.text.library import is_failure
 
 _RARE = "\U00013000"  # an Egyptian hieroglyph
 
@@ -77,7 +78,9 @@ def template_of(tokenizer: RustTokenizer, origin: str) -> Template:
     try:
         tokenizer.encode(_RARE)
         single, pair = tokenizer.encode("a"), tokenizer.encode("a", "a")
-    except Exception as error:  # the library raises bare Exception
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         raise CheckpointError(
             f"{origin}: cannot tokenize every text: {error}. Expected an unknown token."
         ) from error

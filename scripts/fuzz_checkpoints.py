@@ -1,0 +1,111 @@
+"""Coverage-guided fuzzing of everything that reads files of unknown origin, with atheris.
+
+    pip install atheris
+    python scripts/fuzz_checkpoints.py safetensors -max_total_time=120
+
+Every exception other than a BertBlocksError is a finding, and so is a run that libFuzzer stops for its time
+or memory. What was found stands in docs/checkpoints.md, "Files of unknown origin".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["bertblocks"]):
+    from bertblocks._foreign_files import parse_json_object
+    from bertblocks.blocks import Graph, Task, text_model
+    from bertblocks.checkpoints import read_manifest, read_tensors, write_tensors
+    from bertblocks.checkpoints.bundle_index import read_bundle_index
+    from bertblocks.checkpoints.huggingface_config import read_config
+    from bertblocks.checkpoints.weight_files import open_weights
+    from bertblocks.errors import BertBlocksError
+    from bertblocks.text import load_tokenizer
+
+import torch
+
+ROOT = Path(tempfile.mkdtemp(prefix="fuzz-"))
+FIXTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures"
+
+
+def through(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
+    """Put the bytes into a file of this name, and read it."""
+    path = ROOT / name
+
+    def target(content: bytes) -> object:
+        path.write_bytes(content)
+        return read(path)
+
+    return target
+
+
+def read_model_description(path: Path) -> None:
+    """Read bertblocks.json as far as it goes without weights."""
+    manifest = read_manifest(path.parent)
+    Graph.from_json(manifest["graph"])
+    Task.from_json(manifest["task"])
+
+
+TARGETS: dict[str, Callable[[bytes], object]] = {
+    "json": lambda content: parse_json_object(content, "fuzz"),
+    "safetensors": through("model.safetensors", read_tensors),
+    "config": through("config.json", read_config),
+    "shards": through("model.safetensors.index.json", lambda path: open_weights(path.parent)),
+    "tokenizer": through("tokenizer.json", lambda path: load_tokenizer(path.parent)),
+    "vocabulary": through("vocab.txt", lambda path: load_tokenizer(path.parent)),
+    "manifest": through("bertblocks.json", read_model_description),
+    "bundle": lambda content: read_bundle_index(content, "fuzz"),
+}
+
+
+def write_seeds(name: str, folder: Path) -> None:
+    """Start from a valid input, where there is a small one."""
+    folder.mkdir()
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "##b"]
+    if name == "safetensors":
+        write_tensors(folder / "seed", {"a": torch.ones(2, 3), "b": torch.zeros(4, dtype=torch.int64)})
+    elif name == "vocabulary":
+        (folder / "seed").write_text("\n".join(tokens) + "\n")
+    elif name == "tokenizer":
+        (ROOT / "vocab.txt").write_text("\n".join(tokens) + "\n")
+        load_tokenizer(ROOT).save(folder)
+        (ROOT / "vocab.txt").unlink()
+        for other in ("vocab.txt", "tokenizer_config.json"):
+            (folder / other).unlink()
+    elif name == "manifest":
+        task = Task(kind="binary", labels=("no", "yes"))
+        graph = text_model(task=task, encoder="mini")
+        manifest = {"graph": graph.to_json(), "task": task.to_json(), "format_version": 1, "files": {}}
+        rest = {"bertblocks_version": "0", "casing": None, "activation": "gelu", "origin": "mini"}
+        (folder / "seed").write_text(json.dumps({**manifest, **rest}))
+    elif name == "bundle":
+        for index, path in enumerate(FIXTURES.rglob("*.index")):
+            (folder / f"seed{index}").write_bytes(path.read_bytes())
+    else:
+        (folder / "seed").write_text('{"weight_map": {"a": "model-1.safetensors"}, "vocab_size": 30}')
+
+
+def main() -> None:
+    """Fuzz the target that the first argument names; the others are libFuzzer's."""
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        raise SystemExit(f"usage: fuzz_checkpoints.py {'|'.join(TARGETS)} [libFuzzer's options]")
+    target = TARGETS[sys.argv.pop(1)]
+    seeds = ROOT / "seeds"
+    write_seeds(next(name for name, known in TARGETS.items() if known is target), seeds)
+
+    def run(content: bytes) -> None:
+        with contextlib.suppress(BertBlocksError):
+            target(content)
+
+    atheris.Setup([*sys.argv, str(seeds)], run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
