@@ -410,7 +410,7 @@ class TestWrongInput:
 
 
 def test_rows_are_held_out_only_where_there_are_enough(tiny_encoder, monkeypatch):
-    from bertblocks import estimators
+    from bertblocks.estimators import base as estimators
 
     seen = []
     train_model = estimators.train_model
@@ -438,3 +438,80 @@ def test_details(classifier):
     found = classifier.predict_details(["good " * 30, "the film"])
     assert found.truncated.tolist() == [True, False] and found.num_tokens.tolist() == [32, 4]
     assert found[1].answer in ("bad", "good") and set(found[1].probabilities) == {"bad", "good"}
+
+
+class TestWeights:
+    def test_only_proportions_count(self, classifier):
+        texts, labels = class_texts(33)
+        classifier.set_params(epochs=2)
+        plain = classifier.fit(texts, labels).predict_proba(texts)
+        assert np.array_equal(
+            classifier.fit(texts, labels, sample_weight=[3] * 33).predict_proba(texts), plain
+        )
+        weights = np.arange(33.0)
+        once = classifier.fit(texts, labels, sample_weight=pd.Series(weights)).predict_proba(texts)
+        twice = classifier.fit(texts, labels, sample_weight=2 * weights).predict_proba(texts)
+        assert np.array_equal(once, twice) and not np.array_equal(once, plain)
+
+    def test_of_numbers(self, regressor):
+        texts, values = numbers(24)
+        regressor.set_params(epochs=1).fit(texts, values, sample_weight=[1, 0, 2] * 8)
+        assert np.isfinite(regressor.score(texts, values, sample_weight=[1, 0, 2] * 8))
+
+    def test_score_is_the_weighted_share(self, classifier):
+        texts, labels = class_texts(20)
+        classifier.set_params(epochs=1).fit(texts, labels)
+        right = classifier.predict(texts) == np.array(labels)
+        weights = [0, 1, 2, 3] * 5
+        assert classifier.score(texts, labels, weights) == pytest.approx(np.average(right, weights=weights))
+
+    @pytest.mark.parametrize(
+        ("weights", "message"),
+        [
+            ([1] * 19, "20 texts, but 19 weights"),
+            ([1] * 19 + [-1], "row 20: .*finite number of 0 or more, found -1"),
+            ([1] * 19 + [None], "row 20: the weight is missing"),
+            ([0] * 20, "all 20 weights are 0"),
+            (2.0, "sample_weight"),
+        ],
+    )
+    def test_that_cannot_be(self, classifier, weights, message):
+        texts, labels = class_texts(20)
+        with pytest.raises(bb.DataError, match=message):
+            classifier.set_params(epochs=1).fit(texts, labels, sample_weight=weights)
+        with pytest.raises(bb.DataError, match=message):
+            classifier.fit(texts, labels).score(texts, labels, sample_weight=weights)
+
+    def test_of_classes_by_the_labels_of_the_caller(self, classifier):
+        texts, labels = class_texts(24)
+        classifier.set_params(epochs=1, class_weight={0: 1, 1: 50})
+        fitted = clone(classifier).fit(texts, [int(label == "good") for label in labels])
+        by_text = clone(classifier).set_params(class_weight={"bad": 1, "good": 50}).fit(texts, labels)
+        assert np.array_equal(fitted.predict_proba(texts), by_text.predict_proba(texts))
+        assert pickle.loads(pickle.dumps(fitted)).class_weight == {0: 1, 1: 50}
+        with pytest.raises(bb.ConfigError, match="unknown labels: '2'; labels without a weight: '1'"):
+            classifier.set_params(class_weight={0: 1, 2: 2}).fit(texts, [0, 1] * 12)
+        with pytest.raises(bb.ConfigError, match="'balanced'"):
+            classifier.set_params(class_weight="balanced").fit(texts, labels)
+
+
+def test_load_says_where_and_how_to_compute(classifier, tmp_path):
+    classifier.set_params(epochs=1).fit(*class_texts(20)).save(tmp_path / "model")
+    loaded = bb.load(tmp_path / "model", precision="float32", device="cpu")
+    assert (loaded.precision, loaded.device) == ("float32", "cpu")
+    for wrong in ({"precision": "float16"}, {"device": "tpu"}):
+        with pytest.raises(bb.ConfigError, match=next(iter(wrong.values()))):
+            bb.load(tmp_path / "model", **wrong)
+
+
+def test_labels_are_given_from_their_own_thresholds_on(tiny_encoder, tmp_path):
+    texts, lists = label_lists(120)
+    options = {**QUICK, "epochs": 2, "validation_fraction": 0.4}
+    model = bb.TextClassifier(tiny_encoder("cased"), **options).fit(texts, lists)
+    thresholds = model.model_.task.thresholds
+    assert len(thresholds) == 2 and thresholds != (0.5, 0.5)
+    given = model.predict_proba(texts) >= np.array(thresholds, dtype=np.float32)
+    assert model.predict(texts).tolist() == [tuple(model.classes_[row]) for row in given]
+    model.save(tmp_path / "model")
+    loaded = bb.load(tmp_path / "model", precision="float32")
+    assert loaded.predict(texts).tolist() == model.predict(texts).tolist()

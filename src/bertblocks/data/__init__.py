@@ -5,7 +5,7 @@ from bertblocks.data.columns import column_values, text_columns
 from bertblocks.data.examples import Example, OnBadRow, RowReport, read_examples
 from bertblocks.data.splits import train_validation_split
 from bertblocks.data.tables import open_table
-from bertblocks.data.target_arrays import encode_targets
+from bertblocks.data.target_arrays import encode_targets, task_label
 from bertblocks.data.targets import infer_task
 from bertblocks.data.token_ids import (
     InputColumn,
@@ -51,6 +51,7 @@ __all__ = [
     "open_writer",
     "read_examples",
     "row_weights",
+    "task_label",
     "text_columns",
     "train_validation_split",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,12 +57,24 @@ def encode_targets(
     return encoded
 
 
+def task_label(value: Any, task: Task) -> str:
+    """A value as the task writes its labels: where "3" is one, 3.0 and "3.0" are it too.
+
+    Raises:
+        DataError: If the value can be no label.
+    """
+    return _label(value, task.labels)
+
+
 def _class_index(value: Any, index: dict[str, int]) -> int:
-    label = label_of(value)
-    number = number_of(value)
-    if label not in index and number is not None and math.isfinite(number):
-        label = numeric_label(number)
-    return _known(label, index)
+    return _known(_label(value, index), index)
+
+
+def _label(value: Any, labels: Container[str]) -> str:
+    label, number = label_of(value), number_of(value)
+    if label not in labels and number is not None and math.isfinite(number):
+        return numeric_label(number)
+    return label
 
 
 def _known(label: str, index: dict[str, int]) -> int:
