@@ -31,12 +31,18 @@ def command(encoder, tmp_path):
     return make
 
 
+def _heed_ctrl_c():
+    # A shell without job control starts what runs in its background deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "bertblocks", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=_heed_ctrl_c,
     )
 
 
