@@ -231,6 +231,18 @@ def test_a_zip_as_google_released_it(tiny, tmp_path, cache):
     assert bb.load_encoder(str(path), precision="float32").encode(["all work"]).shape == (1, 4)
 
 
+def test_a_flat_zip_is_held_to_its_own_name(tiny, tmp_path, cache):
+    for name in ("uncased_L-2_H-4_A-4.zip", "cased_L-2_H-4_A-4.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for path in tiny.iterdir():
+                archive.write(path, path.name)
+    casing = load_tokenizer(tiny).casing
+    right, wrong = ("uncased", "cased") if casing == "uncased" else ("cased", "uncased")
+    assert load_tokenizer(resolve_encoder(tmp_path / f"{right}_L-2_H-4_A-4.zip")).casing == casing
+    with pytest.raises(CheckpointError, match=f"is {right} by its tokens, but its folder is called '{wrong}_"):
+        load_tokenizer(resolve_encoder(tmp_path / f"{wrong}_L-2_H-4_A-4.zip"))
+
+
 def zip_with(path: Path, name: str, content: bytes = b"{}", mode: int = 0) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         member = zipfile.ZipInfo(name)

@@ -17,6 +17,7 @@ _LARGEST_BYTES = 16 << 30
 # Weights shrink by a tenth, JSON and vocabularies by four fifths; a bomb by a thousandth.
 _LARGEST_RATIO = 200
 _SMALL = 1 << 20
+_LONGEST_STEM = 60  # a name may have 255 bytes, of which the hash takes 65 and a character up to 4
 
 
 def is_zip(path: Path) -> bool:
@@ -27,13 +28,14 @@ def is_zip(path: Path) -> bool:
 def unpacked(path: Path) -> Path:
     """The folder that a zip holds, unpacked into the user's cache where it is not there yet.
 
-    The cache is `$XDG_CACHE_HOME/bertblocks` (`~/.cache/bertblocks`), a folder by the zip's sha256.
+    The cache is `$XDG_CACHE_HOME/bertblocks` (`~/.cache/bertblocks`), a folder by the zip's name and sha256.
+    The name is kept because it may be all that states the casing: "uncased_L-2_H-128_A-2.zip".
 
     Raises:
         CheckpointError: If the zip is damaged, or holds what could do harm: nothing is written then.
     """
     try:
-        folder = _cache() / file_sha256(path)
+        folder = _cache() / f"{path.stem[:_LONGEST_STEM]}-{file_sha256(path)}"
         if not folder.is_dir():
             with zipfile.ZipFile(path) as archive, replace_folder_when_done(folder) as unfinished:
                 _refuse_harm(path, archive.infolist())
