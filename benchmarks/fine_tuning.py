@@ -16,45 +16,33 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import platform
 import random
 import statistics
 import sys
 import tempfile
-import time
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 import numpy as np
 import torch
-import transformers
 
-import bertblocks
 from bertblocks import sample
 from bertblocks.blocks import Task, text_model
-from bertblocks.checkpoints import encoder_defaults, read_checkpoint, resolve_encoder, write_checkpoint
+from bertblocks.checkpoints import encoder_defaults, resolve_encoder
 from bertblocks.evaluation import measure_baseline
 from bertblocks.inference import Predictor
 from bertblocks.text import load_tokenizer
 from bertblocks.training import LabeledTexts, StepDone, TrainingSettings, train_model
-
-TEXTS_A_STEP = 32
-WARMUP = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """The subsample that everybody gets."""
-
-    task: Task
-    train: LabeledTexts
-    test: LabeledTexts
+from peers import (
+    TEXTS_A_STEP,
+    WARMUP,
+    Rows,
+    TransformersTrainer,
+    environment,
+    hugging_face_folder,
+    label,
+    quiet_transformers,
+)
 
 
 def read_rows(options: argparse.Namespace) -> Rows:
@@ -79,15 +67,6 @@ def read_rows(options: argparse.Namespace) -> Rows:
         )
 
     return Rows(task=task, train=labeled(train[: options.rows]), test=labeled(test[: options.test_rows]))
-
-
-def hugging_face_folder(encoder: str, folder: Path) -> Path:
-    """The encoder's weights as plain float32, for both sides alike."""
-    checkpoint = read_checkpoint(resolve_encoder(encoder))
-    folder.mkdir()
-    write_checkpoint(folder, config=checkpoint.config, encoder=checkpoint.encoder, pooler=checkpoint.pooler)
-    load_tokenizer(resolve_encoder(encoder)).save(folder)
-    return folder
 
 
 def train_ours(
@@ -126,55 +105,18 @@ def train_theirs(
     folder: Path, rows: Rows, options: argparse.Namespace, seed: int, *, bfloat16: bool = False
 ) -> tuple[np.ndarray, float]:
     """Train with transformers' Trainer at the same settings; test answers, and seconds of train()."""
-    transformers.set_seed(seed)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=len(rows.task.labels)
+    trainer = TransformersTrainer(
+        folder,
+        rows,
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        seed=seed,
+        bfloat16=bfloat16,
     )
-    train, test = (
-        [
-            {"input_ids": ids, "labels": int(target)}
-            for ids, target in zip(
-                tokenizer(list(part.texts), truncation=True, max_length=512)["input_ids"],
-                part.targets,
-                strict=True,
-            )
-        ]
-        for part in (rows.train, rows.test)
-    )
-    with tempfile.TemporaryDirectory() as output:
-        arguments = transformers.TrainingArguments(
-            output_dir=output,
-            num_train_epochs=options.epochs,
-            per_device_train_batch_size=TEXTS_A_STEP,
-            per_device_eval_batch_size=TEXTS_A_STEP,
-            learning_rate=options.learning_rate,
-            warmup_steps=WARMUP,
-            weight_decay=0.01,
-            adam_epsilon=1e-6,
-            max_grad_norm=1.0,
-            lr_scheduler_type="linear",
-            bf16=bfloat16,
-            use_cpu=True,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            logging_strategy="no",
-            seed=seed,
-        )
-        trainer = transformers.Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=train,
-            data_collator=transformers.DataCollatorWithPadding(tokenizer),
-        )
-        trainer.remove_callback(transformers.PrinterCallback)
-        start = time.perf_counter()
-        trainer.train()
-        seconds = time.perf_counter() - start
-        logits = trainer.predict(test).predictions if options.what == "accuracy" else None
-    answers = np.zeros(len(rows.test), dtype=int) if logits is None else logits.argmax(axis=1)
-    return answers, seconds
+    seconds = trainer.train()
+    if options.what == "speed":
+        return np.zeros(len(rows.test), dtype=int), seconds
+    return trainer.scores().argmax(axis=1), seconds
 
 
 def accuracies(answers: np.ndarray, test: LabeledTexts) -> dict[str, float]:
@@ -259,39 +201,6 @@ def measure_speed(options: argparse.Namespace, rows: Rows, folders: dict[str, Pa
     return results
 
 
-def label(encoder: str) -> str:
-    """An encoder's name without the path to it."""
-    return "MiniLM-L6" if "minilm" in encoder.lower() else Path(encoder).name
-
-
-def without_folders(value: Any) -> Any:
-    """A setting as others can read it: names of files and encoders, not where they lie here."""
-    if isinstance(value, list):
-        return [label(item) for item in value]
-    return f"{value.parent.name}/{value.name}" if isinstance(value, Path) else value
-
-
-def environment(options: argparse.Namespace) -> dict[str, Any]:
-    """What a reader needs to judge the figures."""
-    processor = platform.processor() or platform.machine()
-    cpu_info = Path("/proc/cpuinfo")
-    if cpu_info.exists():
-        lines = cpu_info.read_text(encoding="utf-8").splitlines()
-        processor = next(
-            (line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor
-        )
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "processor": processor,
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "bertblocks": bertblocks.__version__,
-        "settings": {name: without_folders(value) for name, value in vars(options).items()},
-    }
-
-
 def print_accuracy(results: dict[str, Any]) -> None:
     """A Markdown table: mean and spread over the seeds, and the weakest group."""
     print("| | accuracy, mean | lowest – highest seed | weakest group |\n|---|---|---|---|")
@@ -346,9 +255,7 @@ def main() -> None:
     options = parse()
     if options.threads:
         torch.set_num_threads(options.threads)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    warnings.simplefilter("ignore")
+    quiet_transformers()
     rows = read_rows(options)
     with tempfile.TemporaryDirectory() as work:
         folders = {

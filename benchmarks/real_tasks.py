@@ -3,6 +3,7 @@
     stsb        pairs of sentences, how alike they are, 0 to 5     Pearson's and Spearman's r a language
     umsab       sentiment of tweets, 8 languages                    macro and weighted F1 a language
     afrisenti   sentiment of tweets, 12 languages of Africa         macro and weighted F1 a language
+    sib200      topics of sentences, 12 languages of 205            macro F1 and accuracy a language
 
 Everybody gets the same seeded subsample, so many rows of each language. "same" is the Trainer's recipe on
 both sides: first token, BERT's pooler, dense; the same epochs, rate, warm-up, decay, clipping, texts a step.
@@ -21,7 +22,6 @@ import random
 import sys
 import tempfile
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,16 +30,23 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 
-from bertblocks.blocks import Task, text_model
+from bertblocks.blocks import text_model
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
 from bertblocks.data import encode_targets, infer_task
 from bertblocks.evaluation import compute_metrics, measure_baseline
 from bertblocks.inference import Predictor, targets_in_unit
 from bertblocks.text import load_tokenizer
 from bertblocks.training import LabeledTexts, TrainingSettings, train_model
-from fine_tuning import TEXTS_A_STEP, WARMUP, environment, hugging_face_folder
+from peers import (
+    TEXTS_A_STEP,
+    WARMUP,
+    Rows,
+    TransformersTrainer,
+    environment,
+    hugging_face_folder,
+    quiet_transformers,
+)
 
 SIDES = ("baseline", "same", "trainer", "defaults", "frozen")
 
@@ -52,11 +59,13 @@ class Table:
         folder: Below the data's folder.
         columns: Of the text, of the second text where rows are pairs, and of the target.
         metrics: What is reported.
+        languages: Those that are taken; empty for all that have training rows.
     """
 
     folder: str
     columns: tuple[str, str | None, str]
     metrics: tuple[str, str]
+    languages: tuple[str, ...] = ()
 
 
 TABLES = {
@@ -67,21 +76,32 @@ TABLES = {
     "afrisenti": Table(
         folder="afrisenti", columns=("text", None, "sentiment"), metrics=("macro_f1", "weighted_f1")
     ),
+    "sib200": Table(
+        folder="sib200",
+        columns=("text", None, "topic"),
+        metrics=("macro_f1", "accuracy"),
+        languages=(
+            "arb_Arab",
+            "deu_Latn",
+            "eng_Latn",
+            "fra_Latn",
+            "hin_Deva",
+            "jpn_Jpan",
+            "rus_Cyrl",
+            "spa_Latn",
+            "swh_Latn",
+            "tur_Latn",
+            "vie_Latn",
+            "zho_Hans",
+        ),
+    ),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """The subsample."""
-
-    task: Task
-    train: LabeledTexts
-    test: LabeledTexts
 
 
 def read_rows(table: Table, options: argparse.Namespace) -> Rows:
     """So many rows of each language that has training rows."""
-    train = _sample(options.data / table.folder / "train.csv", options.train_rows, None)
+    chosen = set(table.languages) or None
+    train = _sample(options.data / table.folder / "train.csv", options.train_rows, chosen)
     languages = {row["language"] for row in train}
     test = _sample(options.data / table.folder / "test.csv", options.test_rows, languages)
     text, pair, target = table.columns
@@ -107,9 +127,10 @@ def _sample(path: Path, rows_a_language: int, languages: set[str] | None) -> lis
     chosen = []
     for language in sorted(by_language):
         rows = by_language[language]
-        random.Random(0).shuffle(rows)
+        # Seeded by the language: rows of tables that are translations of each other are not the same ones.
+        random.Random(language).shuffle(rows)
         chosen += rows[:rows_a_language]
-    random.Random(1).shuffle(chosen)
+    random.Random(0).shuffle(chosen)
     return chosen
 
 
@@ -140,83 +161,66 @@ def scores_of_ours(folder: Path, rows: Rows, options: argparse.Namespace, side: 
 
 def scores_of_trainer(folder: Path, rows: Rows, options: argparse.Namespace) -> np.ndarray:
     """Train with transformers' Trainer; probabilities or numbers of the test rows."""
-    transformers.set_seed(options.seed)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=rows.task.num_outputs
+    trainer = TransformersTrainer(
+        folder,
+        rows,
+        epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        bfloat16=options.precision == "bfloat16",
     )
-
-    def dataset(part: LabeledTexts) -> list[dict[str, Any]]:
-        inputs = tokenizer(
-            list(part.texts), list(part.pairs) if part.pairs else None, truncation=True, max_length=512
-        )
-        columns = {name: inputs[name] for name in inputs if name != "attention_mask"}
-        return [
-            {**{name: column[i] for name, column in columns.items()}, "labels": target.item()}
-            for i, target in enumerate(part.targets)
-        ]
-
-    with tempfile.TemporaryDirectory() as output:
-        arguments = transformers.TrainingArguments(
-            output_dir=output,
-            num_train_epochs=options.epochs,
-            per_device_train_batch_size=TEXTS_A_STEP,
-            per_device_eval_batch_size=TEXTS_A_STEP,
-            learning_rate=options.learning_rate,
-            warmup_steps=WARMUP,
-            weight_decay=0.01,
-            adam_epsilon=1e-6,
-            max_grad_norm=1.0,
-            lr_scheduler_type="linear",
-            bf16=options.precision == "bfloat16",
-            use_cpu=True,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            logging_strategy="no",
-            seed=options.seed,
-        )
-        trainer = transformers.Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=dataset(rows.train),
-            data_collator=transformers.DataCollatorWithPadding(tokenizer),
-        )
-        trainer.remove_callback(transformers.PrinterCallback)
-        trainer.train()
-        logits = torch.from_numpy(trainer.predict(dataset(rows.test)).predictions)
-    if rows.task.kind == "regression":
-        return np.asarray(logits[:, 0] * rows.task.target_scale + rows.task.target_mean)
-    return np.asarray(logits.softmax(-1))
+    trainer.train()
+    return trainer.scores()
 
 
 def figures(rows: Rows, scores: np.ndarray, metrics: tuple[str, str]) -> dict[str, dict[str, float | None]]:
     """The metrics of each language, and their mean over the languages."""
     groups = np.array(rows.test.groups)
     targets = targets_in_unit(rows.task, rows.test.targets)
-    by_language: dict[str, dict[str, float | None]] = {}
-    for language in sorted(set(groups)):
+    by_language = {}
+    for language in languages_of(rows):
         chosen = groups == language
         found = compute_metrics(rows.task, targets=targets[chosen], scores=scores[chosen])
         by_language[language] = {name: found.values[name] for name in metrics}
+    return with_mean(by_language, metrics)
+
+
+def baseline_figures(rows: Rows, metrics: tuple[str, str]) -> dict[str, dict[str, float | None]]:
+    """The baseline without BERT, which learns from the rows of all languages as the models do."""
+    by_language = {}
+    for language in languages_of(rows):
+        test = rows_of_language(rows.test, language)
+        result = measure_baseline(
+            rows.task,
+            train_texts=rows.train.texts,
+            train_targets=targets_in_unit(rows.task, rows.train.targets),
+            test_texts=test.texts,
+            test_targets=targets_in_unit(rows.task, test.targets),
+            train_pairs=rows.train.pairs,
+            test_pairs=test.pairs,
+        )
+        by_language[language] = {name: result.metrics[name] for name in metrics}
+    return with_mean(by_language, metrics)
+
+
+def languages_of(rows: Rows) -> list[str]:
+    """The languages of the test rows."""
+    return sorted(set(rows.test.groups or ()))
+
+
+def rows_of_language(part: LabeledTexts, language: str) -> LabeledTexts:
+    """The rows of one language."""
+    return part.take(np.flatnonzero(np.array(part.groups) == language))
+
+
+def with_mean(
+    by_language: dict[str, dict[str, float | None]], metrics: tuple[str, str]
+) -> dict[str, dict[str, float | None]]:
+    """The mean over the languages before each of them; a metric that is not defined counts as 0."""
     means = {
         name: float(np.mean([values[name] or 0.0 for values in by_language.values()])) for name in metrics
     }
     return {"mean": means, **by_language}
-
-
-def baseline_figures(rows: Rows, metrics: tuple[str, str]) -> dict[str, Any]:
-    """The baseline without BERT: over all test rows, as it gives no single predictions."""
-    result = measure_baseline(
-        rows.task,
-        train_texts=rows.train.texts,
-        train_targets=targets_in_unit(rows.task, rows.train.targets),
-        test_texts=rows.test.texts,
-        test_targets=targets_in_unit(rows.task, rows.test.targets),
-        train_pairs=rows.train.pairs,
-        test_pairs=rows.test.pairs,
-    )
-    return {"all": {name: result.metrics[name] for name in metrics}}
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -245,7 +249,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             found = runs[side]()
             seconds = round(time.perf_counter() - start, 1)
             record["results"][side] = {"seconds": seconds, "metrics": found}
-            print(f"{side}: {next(iter(found.values()))} in {seconds} s", file=sys.stderr, flush=True)
+            print(f"{side}: {found['mean']} in {seconds} s", file=sys.stderr, flush=True)
             if options.output:
                 options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return record
@@ -269,9 +273,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    warnings.simplefilter("ignore")
+    quiet_transformers()
     measure(options)
 
 
