@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from bertblocks.assembly import load_model
 from bertblocks.errors import BertBlocksError, ConfigError, DataError, MissingPackageError
@@ -227,6 +228,17 @@ class TestResumeRefuses:
         with pytest.raises(ConfigError, match="differs in train_sha256"):
             train_table(run_of(), resume=True)
 
+    def test_another_encoder_by_the_same_name(self, run_of, tiny_encoder, tmp_path):
+        encoder = tmp_path / "encoder"
+        shutil.copytree(tiny_encoder("cased"), encoder)
+        run = run_of(encoder=str(encoder))
+        with pytest.raises(KilledError):
+            train_table(run, on_event=killed_at(3))
+        weights = load_file(encoder / "model.safetensors")
+        save_file({name: tensor + 1 for name, tensor in weights.items()}, encoder / "model.safetensors")
+        with pytest.raises(ConfigError, match=r"differs in encoder_sha256\.model\.safetensors"):
+            train_table(run, resume=True)
+
     def test_but_goes_on_with_another_number_of_threads_and_says_so(self, run_of, unfinished, tmp_path):
         said = []
         torch.set_num_threads(2)  # The fixture of all tests here restores it.
@@ -241,6 +253,17 @@ class TestResumeRefuses:
 
 
 class TestPlaces:
+    def test_two_runs_at_once(self, run_of, tmp_path):
+        def begin_another(event):
+            if isinstance(event, StepDone):
+                for resume in (False, True):
+                    with pytest.raises(ConfigError, match=r"Another process is training in .*unfinished"):
+                        train_table(run_of(training={"epochs": 1}), resume=resume)
+
+        run = run_of(training={"epochs": 1, "checkpoint_every_s": 1e9})
+        train_table(run, on_event=begin_another)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "table.csv"]
+
     def test_an_output_that_is_there_is_left_alone(self, run_of, tmp_path):
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "mine.txt").write_text("mine", encoding="utf-8")
@@ -284,7 +307,7 @@ class TestPlaces:
     def test_a_run_that_had_computed_nothing_is_in_nobodys_way(self, run_of, tmp_path):
         with pytest.raises(KilledError):
             train_table(run_of(training={"seed": 1}), on_event=killed_at(1))
-        assert files(tmp_path / "model.unfinished") == [RUN_FILE, "training.jsonl"]
+        assert files(tmp_path / "model.unfinished") == ["lock", RUN_FILE, "training.jsonl"]
         train_table(run_of())
         assert (tmp_path / "model" / "bertblocks.json").is_file()
 
@@ -370,8 +393,12 @@ class TestKilledAtTheEnd:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "table.csv", "whole"]
 
     def test_a_kill_after_the_model_has_moved(self, run_of, tmp_path, whole, monkeypatch):
+        def die_after_the_move(work):
+            if (tmp_path / "model").exists():
+                raise KilledError
+
         with monkeypatch.context() as patch:
-            patch.setattr("bertblocks.training.work_folder.shutil", SimpleNamespace(rmtree=killed_rmtree))
+            patch.setattr("bertblocks.training.work_folder.empty", die_after_the_move)
             with pytest.raises(KilledError):
                 train_table(run_of())
         # The model has moved; the work folder is still there, in part or as a whole.
@@ -397,10 +424,6 @@ class TestKilledAtTheEnd:
         train_table(run_of(), resume=True)
         assert same_model(tmp_path / "model", whole)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "table.csv", "whole"]
-
-
-def killed_rmtree(*arguments, **options):
-    raise KilledError
 
 
 def test_resuming_a_finished_run_gives_its_figures_and_changes_nothing(run_of, tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bertblocks.checkpoints.classification_head import opens_as_sequence_classification
 from bertblocks.checkpoints.defaults import EncoderDefaults, encoder_defaults
-from bertblocks.checkpoints.encoder_origin import EncoderOrigin, encoder_origin
+from bertblocks.checkpoints.encoder_origin import EncoderOrigin, encoder_files, encoder_origin
 from bertblocks.checkpoints.hub import NAMED_ENCODERS, NamedEncoder, resolve_encoder
 from bertblocks.checkpoints.huggingface import (
     Checkpoint,
@@ -37,6 +37,7 @@ __all__ = [
     "NamedEncoder",
     "SavedModel",
     "encoder_defaults",
+    "encoder_files",
     "encoder_origin",
     "is_saved_model",
     "opens_as_sequence_classification",

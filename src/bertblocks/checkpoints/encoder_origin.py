@@ -21,6 +21,9 @@ _WEIGHT_PATTERNS = (
     "pytorch_model-*-of-*.bin",
     "*.data-*-of-*",
 )
+_DESCRIPTIONS = ("config.json", "bert_config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
+"""Files beside the weights that decide what comes out of an encoder."""
+
 _README_LIMIT = 4 * 1024 * 1024
 _FRONT_MATTER = re.compile(r"\A---\s*\n(.*?)\n---\s*$", re.DOTALL | re.MULTILINE)
 _LICENCE = re.compile(r"^license:[ \t]*(?:\n\s*-\s*)?([^\n]+)$", re.MULTILINE)
@@ -99,6 +102,12 @@ def encoder_origin(source: str, folder: Path) -> EncoderOrigin:
         licence=named.licence if named else _stated_licence(folder),
         weights_sha256={path.name: file_sha256(path) for path in _weight_paths(folder)},
     )
+
+
+def encoder_files(folder: Path) -> dict[str, str]:
+    """The sha256 of each file that decides what an encoder and its tokenizer give, by name."""
+    described = [path for name in _DESCRIPTIONS if (path := folder / name).is_file()]
+    return {path.name: file_sha256(path) for path in (*described, *_weight_paths(folder))}
 
 
 def _hub_snapshot(folder: Path) -> tuple[str | None, str | None]:

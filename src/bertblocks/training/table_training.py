@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import platform
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -41,6 +40,8 @@ from bertblocks.training.work_folder import (
     RUN_FILE,
     check_places,
     check_same_run,
+    empty,
+    held,
     is_worth_keeping,
     move_to_output,
     open_work,
@@ -99,20 +100,21 @@ def train_table(
     run.training.check_task(rows.task.kind, has_validation=True)
     graph = table_graph(run, rows.task)
     check_task(graph, rows.task)
-    identity = run_identity(run, rows)
-    if (Path(run.output) / RUN_FILE).exists():
-        return _finished_before(run, rows, identity, say)
-    resumed = resume and (run.work / RUN_FILE).exists()
-    precision = open_work(run, identity, say, resume=resume)
-    start = time.monotonic()
-    try:
-        return _train(run, rows, graph, precision, resume, on_event, say)
-    except BertBlocksError:
-        # What took less time than lies between checkpoints would only be in a mended command's way.
-        soon = time.monotonic() - start < run.training.checkpoint_every_s
-        if not resumed and (soon or not is_worth_keeping(run.work)):
-            shutil.rmtree(run.work)
-        raise
+    identity = run_identity(run, rows, graph)
+    with held(run.work):
+        if (Path(run.output) / RUN_FILE).exists():
+            return _finished_before(run, rows, identity, say)
+        resumed = resume and (run.work / RUN_FILE).exists()
+        precision = open_work(run, identity, say, resume=resume)
+        start = time.monotonic()
+        try:
+            return _train(run, rows, graph, precision, resume, on_event, say)
+        except BertBlocksError:
+            # What took less time than lies between checkpoints would only be in a mended command's way.
+            soon = time.monotonic() - start < run.training.checkpoint_every_s
+            if not resumed and (soon or not is_worth_keeping(run.work)):
+                empty(run.work)
+            raise
 
 
 def _train(
@@ -160,8 +162,7 @@ def _finished_before(run: TableRun, rows: TableRows, identity: dict[str, Any], s
         outcome=record["outcome"],
         train_encoded=model.encode(rows.train.texts, rows.train.pairs),
     )
-    if run.work.exists():
-        shutil.rmtree(run.work)
+    empty(run.work)
     say(f"This run had finished before: its model is in {output}.")
     evaluation = _evaluate(run, rows, trained, stored_baseline(output))
     return FinishedRun(trained=trained, evaluation=evaluation, folder=output)

@@ -8,16 +8,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from filelock import FileLock, Timeout
 
 from bertblocks._files import write_text_atomically
 from bertblocks._version import __version__
+from bertblocks.blocks import BertEncoder, Graph
+from bertblocks.checkpoints import encoder_files, resolve_encoder
 from bertblocks.encoder import choose_precision, resolve_device
 from bertblocks.errors import ConfigError
+from bertblocks.text import TOKENIZER_NAMES
 from bertblocks.training.checkpoint import BEST, CHECKPOINT
 from bertblocks.training.frozen_vectors import VECTORS
 from bertblocks.training.table_rows import TableRows
@@ -26,6 +31,8 @@ from bertblocks.training.table_run import TableRun
 RUN_FILE = "run.json"
 # The finished model, until it moves to the output in one step.
 MODEL_FOLDER = "model"
+
+_LOCK = "lock"
 
 # Going on with another torch or another number of threads is possible, though not equal to the bit.
 _ENVIRONMENT = ("torch", "threads")
@@ -62,7 +69,41 @@ def _is_foreign(work: Path) -> bool:
     """Whether something that no run has made lies where a work folder goes."""
     if not work.is_dir():
         return work.exists()
-    return any(work.iterdir()) and not (work / RUN_FILE).is_file()
+    return any(path.name != _LOCK for path in work.iterdir()) and not (work / RUN_FILE).is_file()
+
+
+@contextmanager
+def held(work: Path) -> Iterator[None]:
+    """Make a work folder and keep other runs out of it; it is gone afterwards if nothing is left in it.
+
+    The operating system lets go of the lock when the process ends, however it ends.
+
+    Raises:
+        ConfigError: If a run is under way in it.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(work / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(
+            f"Another process is training in {work}; wait for it, or choose another --output."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+        if work.is_dir() and all(path.name == _LOCK for path in work.iterdir()):
+            shutil.rmtree(work)
+
+
+def empty(work: Path) -> None:
+    """Remove what a held work folder contains; Windows removes no lock that is held."""
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != _LOCK:
+            path.unlink()
 
 
 def is_worth_keeping(work: Path) -> bool:
@@ -70,7 +111,7 @@ def is_worth_keeping(work: Path) -> bool:
     return any((work / name).exists() for name in (CHECKPOINT, BEST, VECTORS, MODEL_FOLDER))
 
 
-def run_identity(run: TableRun, rows: TableRows) -> dict[str, Any]:
+def run_identity(run: TableRun, rows: TableRows, graph: Graph) -> dict[str, Any]:
     """What must be the same for a resumed run to end as the uninterrupted one."""
     return {
         "bertblocks": __version__,
@@ -81,6 +122,21 @@ def run_identity(run: TableRun, rows: TableRows) -> dict[str, Any]:
         "train_sha256": rows.train.fingerprint(),
         "validation_rows": len(rows.validation),
         "validation_sha256": rows.validation.fingerprint(),
+        "encoder_sha256": _source_files(graph),
+    }
+
+
+def _source_files(graph: Graph) -> dict[str, str]:
+    """The files that the encoder and the tokenizer are read from, each with its sha256."""
+    sources = set()
+    if not isinstance(graph.encoder, BertEncoder):
+        sources.add(graph.encoder.weights)
+    if graph.tokenizer is not None and graph.tokenizer.vocabulary not in TOKENIZER_NAMES:
+        sources.add(graph.tokenizer.vocabulary)
+    return {
+        name: sha256
+        for source in sorted(sources)
+        for name, sha256 in encoder_files(resolve_encoder(source)).items()
     }
 
 
@@ -137,7 +193,7 @@ def check_same_run(folder: Path, identity: dict[str, Any], say: Callable[[str], 
 def open_work(
     run: TableRun, identity: dict[str, Any], say: Callable[[str], None], *, resume: bool
 ) -> Literal["float32", "bfloat16"]:
-    """Make the work folder, or make sure that the one to resume belongs to this very run.
+    """Begin a held work folder, or make sure that the one to resume belongs to this very run.
 
     Returns:
         The precision to train in: chosen once, so that a resumed run does not choose another.
@@ -150,22 +206,21 @@ def open_work(
         begun: Literal["float32", "bfloat16"] = check_same_run(run.work, identity, say)["precision"]
         return begun
     precision = choose_precision(run.training.precision, resolve_device(run.training.device))
-    if run.work.exists() and not resume:
+    if not resume:
         # Left by a run that was stopped before it had computed anything, as check_places has seen to.
-        shutil.rmtree(run.work)
-    run.work.mkdir(parents=True, exist_ok=True)
+        empty(run.work)
     write_record(path, {**identity, "precision": precision})
     return precision
 
 
 def move_to_output(run: TableRun) -> None:
-    """Give the finished model its place in one step, then remove the work folder."""
+    """Give the finished model its place in one step, then empty the work folder."""
     output = Path(run.output).resolve()
     if output.exists():
         # Empty, as check_places has seen to; Windows replaces no folder, not even an empty one.
         output.rmdir()
     (run.work / MODEL_FOLDER).rename(output)
-    shutil.rmtree(run.work)
+    empty(run.work)
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
