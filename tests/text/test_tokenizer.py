@@ -39,6 +39,13 @@ def test_attributes(tokenizer: Tokenizer) -> None:
     assert "english-uncased" in repr(tokenizer)
 
 
+def test_special_tokens_are_counted(tokenizer: Tokenizer) -> None:
+    for pair, second in ((False, None), (True, [""])):
+        assert tokenizer.num_special_tokens(pair) == tokenizer.encode([""], second).num_tokens[0]
+    assert [tokenizer.num_special_tokens(pair) for pair in (False, True)] == [2, 3]
+    assert load_tokenizer("mini").num_special_tokens(pair=True) == 4
+
+
 @pytest.mark.parametrize("index", [-1, 30_522])
 def test_no_token_outside_the_vocabulary(tokenizer: Tokenizer, index: int) -> None:
     with pytest.raises(IndexError, match="30521"):

@@ -150,6 +150,15 @@ class Tokenizer:
             raise IndexError(f"token id {index} is outside 0 to {self.vocabulary_size - 1}")
         return self._model.token(index)
 
+    def num_special_tokens(self, pair: bool) -> int:
+        """How many special tokens a row takes.
+
+        Args:
+            pair: Whether rows are pairs: BERT's take 3, those of RoBERTa's kind 4; a single text takes 2.
+        """
+        template = self._template.pair if pair else self._template.single
+        return template.num_special
+
     def with_sequence_length(self, sequence_length: int) -> Tokenizer:
         """The same tokenizer with another limit; costs nothing."""
         return Tokenizer(
