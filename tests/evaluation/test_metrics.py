@@ -17,6 +17,7 @@ from bertblocks.evaluation import (
     higher_is_better,
     metric_names,
     primary_metric,
+    selection_metric,
     selection_metrics,
 )
 
@@ -89,6 +90,24 @@ def test_multilabel_with_a_single_label():
     assert [row.label for row in found.per_class] == ["only"]
     assert (found["micro_precision"], found["micro_recall"], found["micro_f1"]) == (0.5, 0.5, 0.5)
     assert found.per_class[0].support == 2
+
+
+def test_macro_average_precision_by_hand_needs_no_threshold():
+    # Red: ranks 1 and 3 of 3 are right, (1/1 + 2/3) / 2; big: the first two are; every row is old.
+    task = Task(kind="multilabel", labels=("red", "big", "old", "new"))
+    targets = np.array([[1, 0, 1, 0], [1, 1, 1, 0], [0, 1, 1, 0]])
+    scores = np.array([[0.03, 0.1, 0.3, 0.1], [0.01, 0.3, 0.2, 0.1], [0.02, 0.2, 0.1, 0.1]])
+    found = compute_metrics(task, targets=targets, scores=scores)
+    assert found["macro_average_precision"] == pytest.approx((5 / 6 + 1) / 2)
+    assert found["micro_f1"] == 0.0
+    red_alone = compute_metrics(
+        Task(kind="multilabel", labels=("red",)), targets=targets[:, :1], scores=scores[:, :1]
+    )
+    assert red_alone["macro_average_precision"] == pytest.approx(5 / 6)
+    none_told_apart = compute_metrics(
+        Task(kind="multilabel", labels=("old", "new")), targets=targets[:, 2:], scores=scores[:, 2:]
+    )
+    assert none_told_apart["macro_average_precision"] is None
 
 
 def test_multilabel_where_nothing_is_true_or_given():
@@ -254,3 +273,10 @@ def test_wrong_values_of_the_other_tasks():
         compute_metrics(NUMBER, targets=np.array([1.0, np.nan]), scores=np.array([1.0, 2.0]))
     with pytest.raises(DataError, match="no rows"):
         compute_metrics(NUMBER, targets=np.array([]), scores=np.array([]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_best_epoch_is_chosen_by_the_primary_metric_but_for_several_labels(kind):
+    expected = "macro_average_precision" if kind == "multilabel" else primary_metric(kind)
+    assert selection_metric(kind) == expected
+    assert expected in selection_metrics(kind) and higher_is_better(expected)

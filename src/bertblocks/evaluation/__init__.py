@@ -9,6 +9,7 @@ from bertblocks.evaluation.metrics import (
     higher_is_better,
     metric_names,
     primary_metric,
+    selection_metric,
     selection_metrics,
 )
 from bertblocks.evaluation.table_job import METRICS_FILE, evaluate_table, stored_baseline, token_counts
@@ -39,6 +40,7 @@ __all__ = [
     "measure_baseline",
     "metric_names",
     "primary_metric",
+    "selection_metric",
     "selection_metrics",
     "stored_baseline",
     "summary_tables",

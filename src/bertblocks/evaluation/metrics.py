@@ -25,7 +25,10 @@ _CLASSIFICATION = ("accuracy", "macro_f1", "weighted_f1", "log_loss")
 _NAMES: Mapping[TaskKind, tuple[str, ...]] = {
     "classification": _CLASSIFICATION,
     "binary": (*_CLASSIFICATION, "precision", "recall", "f1", "roc_auc", "average_precision"),
-    "multilabel": ("micro_f1", "macro_f1", "micro_precision", "micro_recall", "subset_accuracy", "log_loss"),
+    "multilabel": (
+        *("micro_f1", "macro_f1", "macro_average_precision"),
+        *("micro_precision", "micro_recall", "subset_accuracy", "log_loss"),
+    ),
     "regression": ("pearson", "spearman", "mae", "rmse", "r2"),
 }
 _LOWER_IS_BETTER = frozenset({"loss", "log_loss", "mae", "rmse"})
@@ -43,6 +46,15 @@ def metric_names(kind: TaskKind) -> tuple[str, ...]:
 def selection_metrics(kind: TaskKind) -> tuple[str, ...]:
     """What early stopping may choose the best epoch by: "loss", or any metric of the kind of task."""
     return ("loss", *_NAMES[kind])
+
+
+def selection_metric(kind: TaskKind) -> str:
+    """What the best epoch is chosen by, unless somebody chooses another: the primary metric.
+
+    Of several labels it is the macro average precision: F1 at 0.5 says little of an epoch whose thresholds
+    are chosen after it, and is 0 as long as no probability reaches them.
+    """
+    return "macro_average_precision" if kind == "multilabel" else primary_metric(kind)
 
 
 def primary_metric(kind: TaskKind) -> str:
@@ -141,7 +153,8 @@ def compute_metrics(task: Task, *, targets: NDArray[Any], scores: NDArray[Any]) 
     The answer of a classification is its most probable label; of a multi-label task every label that reaches
     the task's threshold. Macro F1 is the mean over the labels that occur in the truth or in the answers of
     these rows (scikit-learn's own default): a label that a small group does not have neither helps nor harms.
-    What is undefined (the correlation of a constant, ROC AUC of one class) is None, without a warning.
+    Macro average precision is the mean over the labels that some of these rows have and others lack. What is
+    undefined (the correlation of a constant, ROC AUC of one class) is None, without a warning.
 
     Args:
         task: What was asked.
@@ -203,12 +216,26 @@ def _multilabel_metrics(task: Task, targets: NDArray[Any], scores: NDArray[Any])
     values = {
         "micro_f1": _or_none(micro[2]),
         "macro_f1": _mean_f1(per_class),
+        "macro_average_precision": _macro_average_precision(truth, scores),
         "micro_precision": _or_none(micro[0]),
         "micro_recall": _or_none(micro[1]),
         "subset_accuracy": float((truth == answers).all(axis=1).mean()),
         "log_loss": mean_log_loss(truth.ravel(), np.ravel(scores)),
     }
     return Metrics(num_rows=len(targets), values=values, per_class=per_class)
+
+
+def _macro_average_precision(truth: NDArray[np.int8], scores: NDArray[Any]) -> float | None:
+    """The mean over the labels that some rows have and others lack; None where there is no such label."""
+    having = truth.sum(axis=0, dtype=np.int64)
+    told_apart = (having > 0) & (having < len(truth))
+    if not told_apart.any():
+        return None
+    columns = (truth[:, told_apart], scores[:, told_apart])
+    if np.count_nonzero(told_apart) == 1:
+        # scikit-learn takes one column for a yes-or-no question, not for one label of many.
+        columns = (columns[0].ravel(), columns[1].ravel())
+    return float(sk.average_precision_score(*columns, average="macro"))
 
 
 def _per_class(
