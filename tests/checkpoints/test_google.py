@@ -239,7 +239,9 @@ def test_a_flat_zip_is_held_to_its_own_name(tiny, tmp_path, cache):
     casing = load_tokenizer(tiny).casing
     right, wrong = ("uncased", "cased") if casing == "uncased" else ("cased", "uncased")
     assert load_tokenizer(resolve_encoder(tmp_path / f"{right}_L-2_H-4_A-4.zip")).casing == casing
-    with pytest.raises(CheckpointError, match=f"is {right} by its tokens, but its folder is called '{wrong}_"):
+    with pytest.raises(
+        CheckpointError, match=f"is {right} by its tokens, but its folder is called '{wrong}_"
+    ):
         load_tokenizer(resolve_encoder(tmp_path / f"{wrong}_L-2_H-4_A-4.zip"))
 
 

@@ -182,9 +182,12 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
         read_tensors(tmp_path)
 
 
-def test_writing_into_no_folder(tmp_path: Path) -> None:
+def test_writing_where_no_folder_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="cannot be written"):
-        write_tensors(tmp_path / "absent" / "model.safetensors", {"a": torch.ones(1)})
+        write_tensors(tmp_path / "file" / "model.safetensors", {"a": torch.ones(1)})
+    with pytest.raises(CheckpointError, match="is not a file"):
+        write_tensors(tmp_path, {"a": torch.ones(1)})
 
 
 def test_a_failed_write_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from bertblocks.checkpoints.huggingface_config import read_config
+from bertblocks.checkpoints.listing import listed
 from bertblocks.checkpoints.names import (
     HEAD_TENSORFLOW_NAMES,
     POOLER_PARAMETERS,
@@ -20,7 +21,6 @@ from bertblocks.checkpoints.names import (
     encoder_parameters,
 )
 from bertblocks.checkpoints.tensor_bundle import TensorBundle, open_bundle
-from bertblocks.checkpoints.weight_files import listed
 from bertblocks.encoder.config import EncoderConfig
 from bertblocks.errors import CheckpointError
 from bertblocks.text.google_folders import GOOGLE_CONFIG

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bertblocks.checkpoints.listing import listed
 from bertblocks.checkpoints.weight_files import (
     PICKLED,
     PICKLED_INDEX,
@@ -25,7 +26,6 @@ from bertblocks.checkpoints.weight_files import (
     SAFETENSORS_INDEX,
     WEIGHT_FILES,
     has_weights,
-    listed,
 )
 from bertblocks.checkpoints.zip_files import is_zip, unpacked
 from bertblocks.errors import CheckpointError, ConfigError

@@ -19,6 +19,7 @@ from bertblocks._files import write_text_atomically
 from bertblocks._foreign_files import is_there
 from bertblocks.checkpoints.google import open_google_weights, read_google_config
 from bertblocks.checkpoints.huggingface_config import class_name, read_config, write_config
+from bertblocks.checkpoints.listing import listed, raise_together
 from bertblocks.checkpoints.names import (
     BUFFERS,
     HEAD_PREFIXES,
@@ -30,7 +31,7 @@ from bertblocks.checkpoints.names import (
     to_hugging_face,
 )
 from bertblocks.checkpoints.storage import write_tensors
-from bertblocks.checkpoints.weight_files import SAFETENSORS, WEIGHT_FILES, Weights, listed, open_weights
+from bertblocks.checkpoints.weight_files import SAFETENSORS, WEIGHT_FILES, Weights, open_weights
 from bertblocks.encoder.config import EncoderConfig
 from bertblocks.errors import CheckpointError
 from bertblocks.text.google_folders import is_google_folder
@@ -100,7 +101,7 @@ def read_checkpoint(
     tensors = _read(fitting, dtype)
     head = _read(sources.head, dtype) if keep_heads else {}
     problems |= _value_problems({**tensors, **head})
-    _raise_together(f"{folder} does not hold the BERT encoder that its config.json describes", problems)
+    raise_together(f"{folder} does not hold the BERT encoder that its config.json describes", problems)
     ours = from_hugging_face(tensors, rows)
     return Checkpoint(
         config=config,
@@ -154,7 +155,7 @@ def write_checkpoint(
     rows = [*encoder_parameters(config.num_hidden_layers), *(POOLER_PARAMETERS if pooler is not None else ())]
     ours = {**encoder, **{f"pooler.{kind}": tensor for kind, tensor in (pooler or {}).items()}}
     shapes = {row.name: row.shape(config) for row in rows}
-    _raise_together(
+    raise_together(
         f"{folder} is not written: the tensors are not those of the configuration",
         {
             "missing": [name for name in shapes if name not in ours],
@@ -286,10 +287,3 @@ def _config_file(folder: Path) -> Path:
             f"or Google's bert_config.json with its checkpoint, found {found}."
         )
     return path
-
-
-def _raise_together(heading: str, problems: Mapping[str, list[str]]) -> None:
-    """Raise one error that names every problem, if there is any."""
-    lines = [f"  {kind} ({len(names)}): {listed(names)}" for kind, names in problems.items() if names]
-    if lines:
-        raise CheckpointError("\n".join([heading + ":", *lines]))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bertblocks._foreign_files import check_file, parse_json_object
+from bertblocks.checkpoints.listing import listed
 from bertblocks.errors import CheckpointError
 
 _LARGEST_HEADER = 16 << 20
@@ -35,7 +36,6 @@ _OTHER_FORMATS: Mapping[bytes, str] = {
     b"\x89HDF": "an HDF5 file, of TensorFlow or Keras",
     b"<": "a page of the web: the download failed",
 }
-_NUM_SHOWN = 20
 
 
 def check_header(path: Path) -> None:
@@ -49,8 +49,7 @@ def check_header(path: Path) -> None:
     header, num_bytes = _read_header(path, size)
     problems = list(_problems(header, size - 8 - num_bytes))
     if problems:
-        more = f"; and {len(problems) - _NUM_SHOWN:,} more" if len(problems) > _NUM_SHOWN else ""
-        raise _unreadable(path, size, "; ".join(problems[:_NUM_SHOWN]) + more)
+        raise _unreadable(path, size, listed(problems, separator="; "))
 
 
 def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:

@@ -30,6 +30,7 @@ from bertblocks.checkpoints.classification_head import (
 )
 from bertblocks.checkpoints.encoder_origin import EncoderOrigin
 from bertblocks.checkpoints.huggingface import read_checkpoint, write_checkpoint
+from bertblocks.checkpoints.listing import listed
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 from bertblocks.checkpoints.weight_files import WEIGHT_FILES
 from bertblocks.encoder import EncoderConfig
@@ -262,10 +263,8 @@ def _check_hashes(folder: Path, files: Mapping[str, Any]) -> None:
     added = [name for name in _READ_FILES if is_there(folder / name) and name not in files]
     problems += [f"{name} was not saved with the model, but would be read: remove it" for name in added]
     if problems:
-        more = [f"and {len(problems) - 20:,} more"] if len(problems) > 20 else []
-        raise CheckpointError(
-            f"{folder} has been changed: {'; '.join([*problems[:20], *more])}. Save or copy it again."
-        )
+        told = listed(problems, separator="; ")
+        raise CheckpointError(f"{folder} has been changed: {told}. Save or copy it again.")
 
 
 def _is_inside(name: str) -> bool:

@@ -31,6 +31,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from bertblocks._files import replace_when_done
+from bertblocks.checkpoints.listing import listed
 from bertblocks.checkpoints.safetensors_header import check_header
 from bertblocks.errors import CheckpointError, ConfigError
 
@@ -45,7 +47,6 @@ from call to call. Without "format", transformers 4 refuses the file."""
 
 _STORAGE_KEY = "bertblocks_storage"
 _SCALES = ".q4_scale"
-_NUM_SHOWN = 20
 _DTYPES = ("F32", "BF16", "F16", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL")
 _TARGETS = (torch.float32, torch.bfloat16, torch.float16)
 _CHUNK_BYTES = 12_000
@@ -98,12 +99,12 @@ def read_tensors(
         ConfigError: If dtype is none of the three.
     """
     if dtype not in _TARGETS:
-        raise ConfigError(f"Tensors cannot be read as {dtype}; choose one of {_listed(map(str, _TARGETS))}.")
+        raise ConfigError(f"Tensors cannot be read as {dtype}; choose one of {listed(map(str, _TARGETS))}.")
     with _opened(path) as file:
         shapes = _checked_shapes(path, file)
         wanted = list(shapes) if names is None else list(dict.fromkeys(names))
         if missing := [name for name in wanted if name not in shapes]:
-            raise CheckpointError(f"{path} has no tensor {', '.join(missing)}; it has {_listed(shapes)}.")
+            raise CheckpointError(f"{path} has no tensor {listed(missing)}; it has {listed(shapes, 8)}.")
         scaled = set(file.keys()) - set(shapes)
         return {name: _read(file, name, dtype, q4=name + _SCALES in scaled) for name in wanted}
 
@@ -117,27 +118,23 @@ def write_tensors(
     no more than one entry.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file; missing parent folders are made.
         tensors: By name, on any device, contiguous or not; several may be views of the same memory.
         metadata: The header's free entries; `{"format": "pt"}` by default, which transformers asks for.
 
     Raises:
         CheckpointError: If the file cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
     entries = {"format": "pt"} if metadata is None else dict(metadata)
     try:
-        partial.touch()
-        mode = (
-            partial.stat().st_mode
-        )  # of any new file here; safetensors makes its own readable by its owner alone
-        save_file(_separate(tensors), partial, metadata=entries)
-        partial.chmod(mode)
-        partial.replace(path)
+        with replace_when_done(path) as partial:
+            partial.touch()
+            mode = partial.stat().st_mode  # of any new file here; safetensors makes its own private
+            save_file(_separate(tensors), partial, metadata=entries)
+            partial.chmod(mode)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise CheckpointError(
-            f"{path} cannot be written: {error}. Check that its folder exists, is writable and has space."
+            f"{path} cannot be written: {error}. Check that its folder is writable and has space."
         ) from error
 
 
@@ -214,8 +211,7 @@ def _checked_shapes(path: Path, file: Any) -> dict[str, tuple[int, ...]]:
             if part.dtype not in _DTYPES:
                 problems.append(f"{name} has dtype {part.dtype}, expected one of {', '.join(_DTYPES)}")
     if problems:
-        more = [f"and {len(problems) - _NUM_SHOWN:,} more"] if len(problems) > _NUM_SHOWN else []
-        told = "; ".join([*problems[:_NUM_SHOWN], *more])
+        told = listed(problems, separator="; ")
         raise CheckpointError(f"{path} stores tensors in a way that cannot be read: {told}.")
     return shapes
 
@@ -269,10 +265,3 @@ def _separate(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         separate[name] = own.clone() if address in seen else own
         seen.add(address)
     return separate
-
-
-def _listed(names: Iterable[str], limit: int = 8) -> str:
-    """Names in one line; after `limit` of them only how many there are."""
-    known = list(names)
-    rest = f" and {len(known) - limit:,} more" if len(known) > limit else ""
-    return (", ".join(known[:limit]) or "none") + rest

@@ -18,6 +18,7 @@ from typing import Protocol
 import torch
 
 from bertblocks._foreign_files import check_file, is_there, read_json_object
+from bertblocks.checkpoints.listing import listed
 from bertblocks.checkpoints.storage import read_shapes, read_tensors
 from bertblocks.errors import CheckpointError
 
@@ -27,7 +28,6 @@ WEIGHT_FILES = (SAFETENSORS, SAFETENSORS_INDEX, PICKLED, PICKLED_INDEX)
 """Where weights are looked for, the first that exists first."""
 
 _SOUND_TORCH = "2.10"
-_NUM_SHOWN = 20
 _LARGEST_GROWTH = 4
 """How often a .bin's tensors may count the same bytes; tied embeddings count theirs twice."""
 
@@ -119,8 +119,7 @@ def open_weights(folder: Path) -> list[WeightFile]:
             if owners.setdefault(name, file.path) != file.path:
                 problems.append(f"{name} is both in {owners[name].name} and in {file.path.name}.")
     if problems:
-        more = [f"and {len(problems) - _NUM_SHOWN:,} more problems"] if len(problems) > _NUM_SHOWN else []
-        raise CheckpointError("\n".join([*problems[:_NUM_SHOWN], *more]))
+        raise CheckpointError(listed(problems, separator="\n"))
     return files
 
 
@@ -235,15 +234,3 @@ def _reason(error: Exception) -> str:
 
 def _listing(folder: Path) -> str:
     return listed(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "no such folder"
-
-
-def listed(names: Iterable[str], limit: int = 20) -> str:
-    """Names in one line; after `limit` of them only how many there are.
-
-    Args:
-        names: What to list.
-        limit: How many to spell out.
-    """
-    known = list(names)
-    rest = f" and {len(known) - limit:,} more" if len(known) > limit else ""
-    return (", ".join(known[:limit]) or "nothing") + rest

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from bertblocks._files import file_sha256, replace_folder_when_done
-from bertblocks.checkpoints.weight_files import listed
+from bertblocks.checkpoints.listing import listed
 from bertblocks.errors import CheckpointError
 
 _MOST_FILES = 1_000
