@@ -101,4 +101,4 @@ def pair_model(_train: Callable[..., Path]) -> Path:
 def label_model(_train: Callable[..., Path]) -> Path:
     """Gives a text several labels, which stood in one cell, separated by "|"."""
     texts, labels = label_lists(300)
-    return _train({"text": texts, "label": ["|".join(row) or "none" for row in labels]}, label_separator="|")
+    return _train({"text": texts, "label": ["|".join(row) for row in labels]}, label_separator="|")

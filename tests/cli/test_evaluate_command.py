@@ -92,16 +92,26 @@ def test_pairs_and_numbers(cli, pair_model, tmp_path):
 
 def test_several_labels_are_separated_as_in_training(cli, label_model, tmp_path):
     texts, labels = label_lists(20, seed=4)
-    columns = {"text": texts, "label": ["|".join(row) or "none" for row in labels]}
-    found = json.loads(
-        cli("evaluate", label_model, write_csv(tmp_path / "m.csv", columns), "--json", *FLOAT32).out
-    )
+    columns = {"text": texts, "label": ["|".join(row) for row in labels]}
+    ended = cli("evaluate", label_model, write_csv(tmp_path / "m.csv", columns), "--json", *FLOAT32)
+    found = json.loads(ended.out)
     assert found["metrics"]["micro_f1"] > 0.8
+    # A blank cell is a row that lacks every label, as in training, and is told as there.
+    assert (found["rows"], found["skipped"]) == (20, {})
+    assert "m.csv: 5 rows have no label; they count as rows that lack all of them." in ended.err
+    lists = tmp_path / "m.jsonl"
+    lines = [json.dumps({"text": text, "label": row}) for text, row in zip(texts, labels, strict=True)]
+    lists.write_text("\n".join(lines), encoding="utf-8")
+    as_lists = cli("evaluate", label_model, lists, "--json", *FLOAT32)
+    assert json.loads(as_lists.out)["metrics"] == found["metrics"] and "5 rows have no label" in as_lists.err
     columns["label"] = [label.replace("|", ";") for label in columns["label"]]
     table = write_csv(tmp_path / "semicolons.csv", columns)
     again = cli("evaluate", label_model, table, "--label-separator", ";", "--json", *FLOAT32)
     assert json.loads(again.out)["metrics"] == found["metrics"]
-    assert cli("evaluate", label_model, table).is_refusal
+    ended = cli("evaluate", label_model, table)
+    assert ended.is_refusal and "split at '|', which --label-separator changes" in ended.err
+    ended = cli("evaluate", label_model, table, "--label-separator", "")
+    assert ended.is_refusal and "label_separator is empty" in ended.err
 
 
 def test_bad_rows(cli, model, tmp_path):
@@ -113,11 +123,27 @@ def test_bad_rows(cli, model, tmp_path):
     assert json.loads(ended.out)["rows"] == 2 and "1 of 3 rows were left out" in ended.err
 
 
+def test_a_label_that_the_model_does_not_know_is_a_bad_row(cli, model, tmp_path):
+    table = write_csv(
+        tmp_path / "unknown.csv",
+        {"text": ["good", "awful", "great", "red"], "label": ["good", "ugly", "ugly", "colour"]},
+    )
+    ended = cli("evaluate", model, table)
+    assert ended.is_refusal
+    assert "row 2 (line 3), column 'label': the label 'ugly' is unknown; known: 'bad', 'colour'" in ended.err
+    assert "train again with these labels, or leave bad rows out with --skip-bad-rows" in ended.err
+    ended = cli("evaluate", model, table, "--skip-bad-rows", "--json", *FLOAT32)
+    found = json.loads(ended.out)
+    assert (found["rows"], found["skipped"]) == (2, {"unknown label": 2})
+    assert "2 of 4 rows were left out" in ended.err
+    unknown = write_csv(tmp_path / "all.csv", {"text": ["good"], "label": ["ugly"]})
+    ended = cli("evaluate", model, unknown, "--skip-bad-rows")
+    assert ended.is_refusal and "no row can be used" in ended.err
+
+
 def test_refusals(cli, model, table, tmp_path):
-    unknown = write_csv(tmp_path / "unknown.csv", {"text": ["good", "awful"], "label": ["good", "ugly"]})
     (tmp_path / "empty.csv").write_bytes(b"text,label\n")
     for arguments, words in (
-        ([unknown], ("unknown.csv: Column 'label', row 2", "'ugly' is unknown")),
         ([tmp_path / "none.csv"], ("none.csv does not exist",)),
         ([tmp_path / "empty.csv"], ("empty.csv",)),
         ([table, "--group-by", "orign"], ("no column 'orign' (did you mean 'origin'?)",)),

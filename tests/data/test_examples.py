@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bertblocks.blocks import Task
 from bertblocks.data.examples import Example, RowReport, read_examples
 from bertblocks.data.tables import open_table
 from bertblocks.errors import ConfigError, DataError
@@ -84,6 +85,22 @@ def test_targets_keep_their_type_and_dictionaries_are_refused(tmp_path):
     )
     assert [example.target for example in examples] == ["a", 1, 2.5, True, ["x"], []]
     assert report.num_skipped == {"missing value": 2, "wrong type": 1}
+
+
+def test_a_known_task_names_the_only_targets(tmp_path):
+    numbers = _table(tmp_path, "text,y\na,3.5\nb,\"3,5\"\nc,4\n")
+    report = RowReport()
+    read = {"text": "text", "target": "y", "on_bad_row": "skip", "report": report}
+    examples = list(read_examples(numbers, task=Task(kind="regression"), **read))
+    assert [example.target for example in examples] == ["3.5", "4"]
+    assert report.num_skipped == {"unusable target": 1}
+    assert "write 3.5, not 3,5" in str(report.first["unusable target"][0])
+    labels = _table(tmp_path, "text,y\na,1.0\nb,x;1\nc,x|1\nd,\n")
+    task = Task(kind="multilabel", labels=("1", "x"))
+    with pytest.raises(DataError, match=r"'x;1' is unknown; known: '1', 'x' \(if it is several labels"):
+        list(read_examples(labels, text="text", target="y", task=task, label_separator="|"))
+    with pytest.raises(ConfigError, match="label_separator is empty"):
+        read_examples(labels, text="text", target="y", label_separator="")
 
 
 def test_wrong_columns_are_errors_before_anything_is_read(tmp_path):

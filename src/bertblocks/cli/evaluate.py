@@ -51,12 +51,11 @@ def evaluate(
     """
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks._files import write_text_atomically
-    from bertblocks.data import RowReport, open_table
+    from bertblocks.data import open_table
     from bertblocks.evaluation import METRICS_FILE, evaluate_table, stored_baseline
     from bertblocks.inference import Predictor
 
     predictor = Predictor.load(model, precision=precision, device=device)
-    report = RowReport()
     with Bar() as bar:
         result = evaluate_table(
             predictor,
@@ -65,15 +64,13 @@ def evaluate(
             text_pair=text_pair,
             ids=ids,
             target=target,
-            label_separator=label_separator or _label_separator(model),
+            label_separator=_label_separator(model) if label_separator is None else label_separator,
             group_by=group_by,
             on_bad_row="skip" if skip_bad_rows else "error",
-            report=report,
             baseline=stored_baseline(model),
             on_batch=lambda num_rows: bar.add("Predicting rows", num_rows),
+            say=say,
         )
-    if summary := report.summary():
-        say(f"{table}: {summary}")
     if as_json:
         print_json(result.to_json())
     else:

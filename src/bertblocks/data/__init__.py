@@ -5,7 +5,7 @@ from bertblocks.data.columns import column_values, text_columns
 from bertblocks.data.examples import Example, OnBadRow, RowReport, read_examples
 from bertblocks.data.splits import train_validation_split
 from bertblocks.data.tables import open_table
-from bertblocks.data.target_arrays import encode_targets, task_label
+from bertblocks.data.target_arrays import encode_targets, task_label, unlabeled_rows
 from bertblocks.data.targets import infer_task
 from bertblocks.data.token_ids import (
     InputColumn,
@@ -54,4 +54,5 @@ __all__ = [
     "task_label",
     "text_columns",
     "train_validation_split",
+    "unlabeled_rows",
 ]

@@ -20,6 +20,8 @@ Reason = Literal[
     "wrong length",
     "id out of range",
     "unusable weight",
+    "unusable target",
+    "unknown label",
     "unreadable characters",
     "malformed row",
 ]

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from bertblocks.blocks.task import Task
 from bertblocks.data.batches import Reason, RowProblem, Table, TableBatch, check_columns
+from bertblocks.data.labels import check_separator
+from bertblocks.data.target_arrays import TargetReader
 from bertblocks.data.token_ids import InputColumn, ModelInput, TokenIdsColumn, column_name, token_ids
 from bertblocks.data.values import is_missing, shown
 from bertblocks.data.weights import weight_of, weight_problem
@@ -88,14 +91,15 @@ def read_examples(
     group: str | None = None,
     weight: str | None = None,
     label_separator: str | None = None,
+    task: Task | None = None,
     on_bad_row: OnBadRow = "error",
     report: RowReport | None = None,
 ) -> Iterator[Example]:
     """Read a table's examples, one after another, at constant memory.
 
     A row is bad if it cannot be read, its text, pair or target is missing or blank, its text is no text,
-    its token ids are not what they must be, or its weight is missing, negative or not finite. A number in a
-    text column counts as text; a missing group does not matter.
+    its token ids are not what they must be, its target is none of a known task's, or its weight is missing,
+    negative or not finite. A number in a text column counts as text; a missing group does not matter.
 
     Args:
         table: The table.
@@ -106,14 +110,16 @@ def read_examples(
         weight: Column of how much each row counts.
         label_separator: What stands between the labels of a target; with it a blank target is a row without
             labels.
+        task: What is predicted, where that is known: its labels are the only ones.
         on_bad_row: "error" raises at the first batch with bad rows; "skip" leaves them out.
         report: Counts rows, and those left out.
 
     Raises:
         DataError: If a column is missing (at once), a row is bad and on_bad_row is "error", or every row is
             bad.
-        ConfigError: If one column is to be two things, or on_bad_row is unknown.
+        ConfigError: If one column is to be two things, label_separator is empty, or on_bad_row is unknown.
     """
+    check_separator(label_separator)
     if on_bad_row not in ("error", "skip"):
         raise ConfigError(f"on_bad_row is {on_bad_row!r}, but must be 'error' or 'skip'.")
     roles = _Roles(
@@ -123,6 +129,7 @@ def read_examples(
         group=group,
         weight=weight,
         may_be_unlabeled=label_separator is not None,
+        known_targets=None if task is None else TargetReader(task, label_separator),
     )
     roles.check(table)
     return _examples(table, roles, on_bad_row, RowReport() if report is None else report)
@@ -136,6 +143,7 @@ class _Roles:
     group: str | None
     weight: str | None
     may_be_unlabeled: bool
+    known_targets: TargetReader | None
 
     @property
     def text_name(self) -> str:
@@ -183,7 +191,7 @@ def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], li
         problem = (
             _input_problem(texts[i], roles.text)
             or (_text_problem(pairs[i], roles.pair) if roles.pair is not None else None)
-            or (_target_problem(targets[i], roles.target) if roles.target is not None else None)
+            or (_target_problem(targets[i], roles) if roles.target is not None else None)
             or (_weight_problem(weights[i], roles.weight) if roles.weight is not None else None)
         )
         if problem:
@@ -227,12 +235,14 @@ def _text_problem(value: Any, column: str) -> _Problem | None:
     return column, "wrong type", f"expected a text, found {shown(value)}"
 
 
-def _target_problem(value: Any, column: str) -> _Problem | None:
+def _target_problem(value: Any, roles: _Roles) -> _Problem | None:
+    column = str(roles.target)
     if is_missing(value):
         return column, "missing value", "the target is missing"
-    if isinstance(value, (str, int, float, list)):
-        return None
-    return column, "wrong type", f"expected a label, a list of labels or a number, found {shown(value)}"
+    if not isinstance(value, (str, int, float, list)):
+        return column, "wrong type", f"expected a label, a list of labels or a number, found {shown(value)}"
+    problem = None if roles.known_targets is None else roles.known_targets.problem(value)
+    return (column, *problem) if problem else None
 
 
 def _weight_problem(value: Any, column: str) -> _Problem | None:
@@ -244,5 +254,7 @@ def _bad_rows(path: Path, problems: list[RowProblem]) -> str:
     first = "; ".join(map(str, problems[:_SHOWN_PER_REASON]))
     more = len(problems) - _SHOWN_PER_REASON
     others = f"; and {more:,} more among the rows up to {problems[-1].row:,}" if more > 0 else ""
-    advice = "Mend the table, or leave bad rows out with --skip-bad-rows (on_bad_row='skip')."
+    unknown = any(problem.reason == "unknown label" for problem in problems)
+    again = " train again with these labels," if unknown else ""
+    advice = f"Mend the table,{again} or leave bad rows out with --skip-bad-rows (on_bad_row='skip')."
     return f"{path}, {first}{others}. {advice}"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bertblocks.data.values import shown
-from bertblocks.errors import DataError
+from bertblocks.errors import ConfigError, DataError
 
 # Negative first. Compared without letter case.
 _YES_NO = (
@@ -82,6 +82,16 @@ def numeric_label(number: float) -> str:
     """The label of a number: "3" for 3.0."""
     whole = number.is_integer() and abs(number) <= _LARGEST_INTEGER_LABEL
     return str(int(number)) if whole else repr(number)
+
+
+def check_separator(separator: str | None) -> None:
+    """Refuse a separator that nothing can be split at.
+
+    Raises:
+        ConfigError: If it is empty.
+    """
+    if separator == "":
+        raise ConfigError("label_separator is empty, but must be at least one character, such as '|'.")
 
 
 def label_list(value: Any, separator: str | None) -> list[str]:

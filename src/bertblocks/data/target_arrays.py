@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertblocks.blocks.task import Task
+from bertblocks.data.batches import Reason
 from bertblocks.data.labels import label_list, label_of, number_of, numeric_label
 from bertblocks.data.target_column import TargetColumn, finite_number, some
 from bertblocks.errors import DataError
@@ -42,19 +43,21 @@ def encode_targets(
             rows.
     """
     targets = TargetColumn(column, values, rows)
+    found = targets.read(TargetReader(task, label_separator).read)
     if task.kind == "regression":
-        numbers = targets.read(finite_number)
-        return ((np.array(numbers, dtype=np.float64) - task.target_mean) / task.target_scale).astype(
-            np.float32
-        )
-    index = {label: i for i, label in enumerate(task.labels)}
+        return ((np.array(found, dtype=np.float64) - task.target_mean) / task.target_scale).astype(np.float32)
     if task.kind != "multilabel":
-        return np.array(targets.read(lambda value: _class_index(value, index)), dtype=np.int64)
-    encoded = np.zeros((len(targets.values), len(index)), dtype=np.float32)
-    found = targets.read(lambda value: [_known(label, index) for label in label_list(value, label_separator)])
+        return np.array(found, dtype=np.int64)
+    encoded = np.zeros((len(found), len(task.labels)), dtype=np.float32)
     for i, classes in enumerate(found):
         encoded[i, classes] = 1.0
     return encoded
+
+
+def unlabeled_rows(targets: NDArray[Any], task: Task) -> str:
+    """Say how many rows of a multi-label task have no label; "" where all have one."""
+    count = int((targets.sum(axis=1) == 0).sum()) if task.kind == "multilabel" else 0
+    return f"{count:,} rows have no label; they count as rows that lack all of them." if count else ""
 
 
 def task_label(value: Any, task: Task) -> str:
@@ -66,10 +69,6 @@ def task_label(value: Any, task: Task) -> str:
     return _label(value, task.labels)
 
 
-def _class_index(value: Any, index: dict[str, int]) -> int:
-    return _known(_label(value, index), index)
-
-
 def _label(value: Any, labels: Container[str]) -> str:
     label, number = label_of(value), number_of(value)
     if label not in labels and number is not None and math.isfinite(number):
@@ -77,7 +76,59 @@ def _label(value: Any, labels: Container[str]) -> str:
     return label
 
 
-def _known(label: str, index: dict[str, int]) -> int:
-    if label not in index:
-        raise DataError(f"the label {label!r} is unknown; known: {some(list(index))}")
-    return index[label]
+class _UnknownLabelError(DataError):
+    """A label that the task does not have."""
+
+
+class TargetReader:
+    """Reads the targets of a task, one by one.
+
+    Args:
+        task: With its labels.
+        label_separator: As for infer_task; multi-label only.
+    """
+
+    def __init__(self, task: Task, label_separator: str | None = None) -> None:
+        self._task = task
+        self._label_separator = label_separator
+        self._index = {label: i for i, label in enumerate(task.labels)}
+
+    def read(self, value: Any) -> Any:
+        """The position of the label, the positions of the labels, or the number.
+
+        Raises:
+            DataError: If the value is no number, no label, or not one of the task's.
+        """
+        if self._task.kind == "regression":
+            return finite_number(value)
+        if self._task.kind == "multilabel":
+            return self._positions(value)
+        label = _label(value, self._index)
+        if label not in self._index:
+            raise _UnknownLabelError(self._unknown(label))
+        return self._index[label]
+
+    def problem(self, value: Any) -> tuple[Reason, str] | None:
+        """Why a value cannot be read; None if it can."""
+        try:
+            self.read(value)
+        except _UnknownLabelError as error:
+            return "unknown label", str(error)
+        except DataError as error:
+            return "unusable target", str(error)
+        return None
+
+    def _positions(self, value: Any) -> list[int]:
+        labels = label_list(value, self._label_separator)
+        unknown = [label for label in labels if label not in self._index]
+        if unknown:
+            is_whole = isinstance(value, str) and unknown == [value.strip()]
+            raise _UnknownLabelError(self._unknown(unknown[0]) + (self._hint() if is_whole else ""))
+        return [self._index[label] for label in labels]
+
+    def _unknown(self, label: str) -> str:
+        return f"the label {some([label])} is unknown; known: {some(self._task.labels)}"
+
+    def _hint(self) -> str:
+        at = "nowhere" if self._label_separator is None else f"at {self._label_separator!r}"
+        return f" (if it is several labels: they are split {at}, which --label-separator changes)"

@@ -12,6 +12,7 @@ import numpy as np
 
 from bertblocks.blocks.task import Task, TaskKind
 from bertblocks.data.labels import (
+    check_separator,
     label_list,
     label_of,
     number_of,
@@ -66,8 +67,7 @@ def infer_task(
         raise ConfigError(
             f"label_separator has no effect on a {kind} task: leave it out, or choose 'multilabel'."
         )
-    if label_separator == "":
-        raise ConfigError("label_separator is empty, but must be at least one character, such as '|'.")
+    check_separator(label_separator)
     targets = TargetColumn(column, values, rows)
     resolved = kind or _infer_kind(targets, label_separator)
     if resolved == "multilabel":

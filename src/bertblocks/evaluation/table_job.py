@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -23,6 +24,7 @@ from bertblocks.data import (
     TokenIdsColumn,
     encode_targets,
     read_examples,
+    unlabeled_rows,
 )
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.evaluation.baseline import BaselineResult
@@ -31,7 +33,10 @@ from bertblocks.evaluation.tokens import TokenCounts
 from bertblocks.inference import Predictions, Predictor, targets_in_unit
 
 METRICS_FILE = "metrics.json"
-_WINDOW_ROWS = 4096
+# Rows that are sorted by length and computed together: enough to sort well, few enough to hold.
+_CHUNK_ROWS = 4096
+
+_LOG = logging.getLogger(__name__)
 
 
 def evaluate_table(
@@ -45,9 +50,9 @@ def evaluate_table(
     label_separator: str | None = None,
     group_by: str | None = None,
     on_bad_row: Literal["error", "skip"] = "error",
-    report: RowReport | None = None,
     baseline: BaselineResult | None = None,
     on_batch: Callable[[int], None] | None = None,
+    say: Callable[[str], None] = _LOG.info,
 ) -> Evaluation:
     """Predict a table and compare with its truth.
 
@@ -58,12 +63,13 @@ def evaluate_table(
         text_pair: Column of second texts, likewise.
         ids: Column of token ids, likewise.
         target: Column of the truth, likewise.
-        label_separator: Splits the truth into several labels.
+        label_separator: Splits the truth into several labels; with it a blank truth is a row without labels.
         group_by: Column for metrics by group.
-        on_bad_row: Whether rows that cannot be used are an error, or are counted.
-        report: Counts them.
+        on_bad_row: Whether rows that cannot be used, such as those of a label that the model does not know,
+            are an error, or are left out and counted.
         baseline: Figures of a baseline that was measured on other rows.
         on_batch: Called after each batch with its number of rows.
+        say: Told, in sentences, what is found.
 
     Raises:
         DataError: If a column is missing or a row cannot be used.
@@ -75,27 +81,33 @@ def evaluate_table(
     if label_separator is not None and task.kind != "multilabel":
         raise ConfigError(f"label_separator has no effect: this is a {task.kind} model. Leave it out.")
     target = target or graph.target.column
-    report = RowReport() if report is None else report
+    report = RowReport()
     examples = read_examples(
         table,
         text=first,
         pair=pair,
         target=target,
         group=group_by,
+        label_separator=label_separator,
+        task=task,
         on_bad_row=on_bad_row,
         report=report,
     )
     found: list[Predictions] = []
     targets, groups = [], []
-    for window in _windows(examples):
-        found.append(predictor.predict(*_inputs(window, pairs=pair is not None)))
-        targets.append(_encode(window, task, target, label_separator, table.path))
-        groups += [example.group for example in window]
+    for chunk in _chunks(examples):
+        found.append(predictor.predict(*_inputs(chunk, pairs=pair is not None)))
+        targets.append(_encode(chunk, task, target, label_separator))
+        groups += [example.group for example in chunk]
         if on_batch is not None:
-            on_batch(len(window))
+            on_batch(len(chunk))
+    truth = np.concatenate(targets)
+    for sentence in (report.summary(), unlabeled_rows(truth, task)):
+        if sentence:
+            say(f"{table.path}: {sentence}")
     return evaluate(
         task,
-        targets=targets_in_unit(task, np.concatenate(targets)),
+        targets=targets_in_unit(task, truth),
         scores=np.concatenate([part.scores for part in found]),
         tokens=token_counts(found, predictor.model.token_limit),
         group_by=group_by,
@@ -134,25 +146,20 @@ def token_counts(found: Sequence[Predictions], sequence_length: int | None) -> T
     )
 
 
-def _encode(
-    window: Sequence[Example], task: Task, column: str, label_separator: str | None, path: Path
-) -> NDArray[Any]:
-    try:
-        return encode_targets(
-            (example.target for example in window),
-            task,
-            column=column,
-            rows=[example.row for example in window],
-            label_separator=label_separator,
-        )
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+def _encode(chunk: Sequence[Example], task: Task, column: str, label_separator: str | None) -> NDArray[Any]:
+    return encode_targets(
+        (example.target for example in chunk),
+        task,
+        column=column,
+        rows=[example.row for example in chunk],
+        label_separator=label_separator,
+    )
 
 
-def _windows(examples: Iterable[Example]) -> Iterator[list[Example]]:
+def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
     examples = iter(examples)
-    while window := list(islice(examples, _WINDOW_ROWS)):
-        yield window
+    while chunk := list(islice(examples, _CHUNK_ROWS)):
+        yield chunk
 
 
 def _input_columns(

@@ -21,6 +21,7 @@ from bertblocks.data import (
     read_examples,
     row_weights,
     train_validation_split,
+    unlabeled_rows,
 )
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.training.rows import LabeledTexts
@@ -71,7 +72,7 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
     _say_unlabeled(train, task, run.table, say)
     share = _as_share(run.validation)
     if share is None:
-        others, other_report = _read(run, str(run.validation), say)
+        others, other_report = _read(run, str(run.validation), say, task=task)
         validation = _labeled(others, task, run, str(run.validation))
         _say_unlabeled(validation, task, str(run.validation), say)
     else:
@@ -92,7 +93,12 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
 
 
 def _read(
-    run: TableRun, path: str, say: Callable[[str], None], *, weight: str | None = None
+    run: TableRun,
+    path: str,
+    say: Callable[[str], None],
+    *,
+    weight: str | None = None,
+    task: Task | None = None,
 ) -> tuple[list[Example], RowReport]:
     report = RowReport()
     examples = read_examples(
@@ -103,6 +109,7 @@ def _read(
         group=run.group_by,
         weight=weight,
         label_separator=run.label_separator,
+        task=task,
         on_bad_row="skip" if run.skip_bad_rows else "error",
         report=report,
     )
@@ -142,8 +149,8 @@ def _weights(examples: Sequence[Example], path: str) -> NDArray[np.float64] | No
 
 
 def _say_unlabeled(rows: LabeledTexts, task: Task, path: str, say: Callable[[str], None]) -> None:
-    if task.kind == "multilabel" and (count := int((rows.targets.sum(axis=1) == 0).sum())):
-        say(f"{path}: {count:,} rows have no label; they count as rows that lack all of them.")
+    if sentence := unlabeled_rows(rows.targets, task):
+        say(f"{path}: {sentence}")
 
 
 @contextmanager
