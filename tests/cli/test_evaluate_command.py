@@ -131,7 +131,7 @@ def test_a_label_that_the_model_does_not_know_is_a_bad_row(cli, model, tmp_path)
     ended = cli("evaluate", model, table)
     assert ended.is_refusal
     assert "row 2 (line 3), column 'label': the label 'ugly' is unknown; known: 'bad', 'colour'" in ended.err
-    assert "train again with these labels, or leave bad rows out with --skip-bad-rows" in ended.err
+    assert "train with rows of these labels too, or leave bad rows out with --skip-bad-rows" in ended.err
     ended = cli("evaluate", model, table, "--skip-bad-rows", "--json", *FLOAT32)
     found = json.loads(ended.out)
     assert (found["rows"], found["skipped"]) == (2, {"unknown label": 2})

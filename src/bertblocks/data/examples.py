@@ -255,6 +255,6 @@ def _bad_rows(path: Path, problems: list[RowProblem]) -> str:
     more = len(problems) - _SHOWN_PER_REASON
     others = f"; and {more:,} more among the rows up to {problems[-1].row:,}" if more > 0 else ""
     unknown = any(problem.reason == "unknown label" for problem in problems)
-    again = " train again with these labels," if unknown else ""
+    again = " train with rows of these labels too," if unknown else ""
     advice = f"Mend the table,{again} or leave bad rows out with --skip-bad-rows (on_bad_row='skip')."
     return f"{path}, {first}{others}. {advice}"
