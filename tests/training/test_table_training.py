@@ -125,7 +125,9 @@ def test_a_table_of_its_own_for_validation(run_of, tmp_path):
 
 def test_a_label_that_only_the_validation_table_has_is_named_with_its_place(run_of, tmp_path):
     other = write_csv(tmp_path / "dev.csv", {"text": ["the film", "food"], "label": ["bad", "ugly"]})
-    with pytest.raises(DataError, match=r"dev\.csv, row 2 \(line 3\), column 'label': the label 'ugly' is unk"):
+    with pytest.raises(
+        DataError, match=r"dev\.csv, row 2 \(line 3\), column 'label': the label 'ugly' is unk"
+    ):
         train_table(run_of(validation=str(other)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dev.csv", "table.csv"]
 
