@@ -1,4 +1,4 @@
-"""Google's basic tokenization, exactly, for the texts that the Rust library would split differently.
+"""Google's basic tokenization, exactly, for the texts that do not take the Rust library's path.
 
 The algorithm is BasicTokenizer of Google's `tokenization.py`: clean the text, put spaces around CJK
 characters, split at white space; uncased: lowercase, decompose and strip accents; split at punctuation. Every

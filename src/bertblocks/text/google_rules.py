@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertblocks.errors import CheckpointError
+from bertblocks.text.longest_match import CONTINUATION
 from bertblocks.text.vocabulary import SPECIAL_TOKENS, Casing
-from bertblocks.text.wordpiece import CONTINUATION
 
 _SINGLE = [("[CLS]", 0), ("A", 0), ("[SEP]", 0)]
 _PAIR = [*_SINGLE, ("B", 1), ("[SEP]", 1)]

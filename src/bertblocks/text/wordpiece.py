@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as RustTokenizer
 
 from bertblocks.text.basic_tokenization import library_agrees, split_words
 from bertblocks.text.library import encode_texts
+from bertblocks.text.longest_match import (
+    CONTINUATION,
+    MAX_CHARACTERS_PER_WORD,
+    LongestMatch,
+    has_long_word,
+)
 from bertblocks.text.template import Template, bert_template
 from bertblocks.text.vocabulary import SPECIAL_TOKENS, Casing, Role, Vocabulary
-
-CONTINUATION = "##"
-# Google's limit for a word, in characters; the library's own default is 100. See docs/numerics.md,
-# "Tokenization".
-MAX_CHARACTERS_PER_WORD = 200
-# The library takes no lone surrogates. To Google's code they are characters that no vocabulary has: so is
-# this one, which Unicode promises never to assign.
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_IN_NO_WORD = "\U0010ffff"
 
 
 class WordPieceModel:
     """Texts to ids with a WordPiece vocabulary.
 
-    Ordinary texts go through the library's BERT normalizer and pre-tokenizer; texts with a character that
-    these treat unlike Google are split by `split_words`. Both go through the same WordPiece model. Neither
-    knows special tokens, so that a text cannot contain one.
+    Ordinary texts go through the library's BERT normalizer, pre-tokenizer and WordPiece. Texts with a
+    character that these treat unlike Google, or with a word for which they take long, are split by
+    `split_words`, and the words cut by `LongestMatch`. Neither way knows special tokens, so that a text
+    cannot contain one.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -47,8 +45,6 @@ class WordPieceModel:
             lowercase=vocabulary.casing == "uncased",
         )
         self._library.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        self._words = RustTokenizer(model)
-        self._words.pre_tokenizer = pre_tokenizers.CharDelimiterSplit(" ")
 
     def __reduce__(self) -> tuple[type[WordPieceModel], tuple[Vocabulary]]:
         return WordPieceModel, (self.vocabulary,)
@@ -79,17 +75,25 @@ class WordPieceModel:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, uncut and without special tokens."""
-        exact = [row for row, text in enumerate(texts) if not library_agrees(text, self.casing)]
+        exact = [row for row, text in enumerate(texts) if not self._is_ordinary(text)]
         if not exact:
             return encode_texts(self._library, texts)
         ordinary = list(texts)
         for row in exact:
             ordinary[row] = ""
         ids = encode_texts(self._library, ordinary)
-        words = [_SURROGATES.sub(_IN_NO_WORD, split_words(texts[row], self.casing)) for row in exact]
-        for row, row_ids in zip(exact, encode_texts(self._words, words), strict=True):
-            ids[row] = row_ids
+        for row in exact:
+            words = split_words(texts[row], self.casing).split()
+            ids[row] = [index for word in words for index in self._pieces.encode(word)]
         return ids
+
+    def _is_ordinary(self, text: str) -> bool:
+        return library_agrees(text, self.casing) and not has_long_word(text)
+
+    @cached_property
+    def _pieces(self) -> LongestMatch:
+        """Made when the first text needs it, as it takes up to 0.2 s."""
+        return LongestMatch(self.vocabulary.ids, self.special_tokens["unk"])
 
     def definition(self) -> str:
         """The `tokenizer.json` that comes nearest; docs/numerics.md lists where it differs."""
