@@ -107,6 +107,16 @@ def test_every_activation_read_as_ours_computes_ours():
         ("quantization_config", {"load_in_8bit": True}),
         ("feed_forward_type", "geglu"),
         ("embedding_size", 4),
+        ("directionality", "uni"),
+        ("use_relative_position", True),
+        ("num_hidden_groups", 1),
+        ("inner_group_num", 2),
+        ("net_structure_type", 1),
+        ("use_bottleneck", True),
+        ("trigram_input", True),
+        ("normalization_type", "no_norm"),
+        ("num_feedforward_networks", 4),
+        ("intra_bottleneck_size", 4),
         ("auto_map", {"AutoModel": "modeling.Custom"}),
         ("vocab_size", "11"),
         ("vocab_size", True),
@@ -125,6 +135,23 @@ def test_what_changes_the_network_is_refused_by_name(tmp_path, key, value):
     name = key.removesuffix("_prob").removeprefix("attention_probs_").removeprefix("hidden_")
     with pytest.raises(CheckpointError, match=name):
         read(tmp_path, {key: value})
+
+
+def test_values_under_which_such_keys_change_nothing(tmp_path):
+    plain = {
+        "directionality": "bidi",
+        "use_relative_position": False,
+        "num_hidden_groups": 3,
+        "inner_group_num": 1,
+        "net_structure_type": 0,
+        "use_bottleneck": False,
+        "trigram_input": None,
+        "normalization_type": "layer_norm",
+        "num_feedforward_networks": 1,
+        "intra_bottleneck_size": 8,
+        "embedding_size": 8,
+    }
+    assert read(tmp_path, plain) == read(tmp_path)
 
 
 def test_every_problem_is_reported_at_once(tmp_path):

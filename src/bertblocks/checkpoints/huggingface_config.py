@@ -72,6 +72,24 @@ _PLAIN: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "pruned_heads": ((None, {}), "every layer has all of its heads"),
     "quantization_config": ((None, {}), "weights are plain floating point"),
     "feed_forward_type": ((None, "original"), "the feed-forward is dense, activation, dense"),
+    "directionality": ((None, "bidi"), "the encoder looks both ways"),
+    # NEZHA's
+    "use_relative_position": ((None, False), "positions are absolute, added to the word embeddings"),
+    # ALBERT's
+    "inner_group_num": ((None, 1), "a layer is attention and feed-forward once"),
+    "net_structure_type": ((None, 0), "layers follow each other as in BERT"),
+    # MobileBERT's
+    "use_bottleneck": ((None, False), "layers are hidden_size wide throughout"),
+    "trigram_input": ((None, False), "a token is embedded without its neighbours"),
+    "normalization_type": ((None, "layer_norm"), "layers are normalized by layer norm"),
+    "num_feedforward_networks": ((None, 1), "a layer has one feed-forward"),
+}
+
+# Keys that change the network unless they equal another key.
+_EQUAL: Mapping[str, tuple[str, str]] = {
+    "embedding_size": ("hidden_size", "embeddings are as wide as hidden_size"),
+    "intra_bottleneck_size": ("hidden_size", "layers are hidden_size wide throughout"),
+    "num_hidden_groups": ("num_hidden_layers", "every layer has weights of its own"),
 }
 
 
@@ -201,9 +219,11 @@ def _network_problems(raw: Mapping[str, Any]) -> list[str]:
         # 0 == False in Python, which is just as plain; [] is as empty as {}
         if key in raw and raw[key] not in plain and raw[key] != []
     ]
-    width = raw.get("embedding_size")
-    if width is not None and width != raw.get("hidden_size"):
-        problems.append(f"embedding_size is {width!r}, but here embeddings are as wide as hidden_size")
+    problems += [
+        f"{key} is {raw[key]!r}, but here {meaning}"
+        for key, (other, meaning) in _EQUAL.items()
+        if raw.get(key) is not None and raw[key] != raw.get(other)
+    ]
     return problems
 
 
