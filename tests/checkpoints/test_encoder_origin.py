@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
 from bertblocks.assembly import load_model
 from bertblocks.blocks import Task
-from bertblocks.checkpoints import MANIFEST, NAMED_ENCODERS, encoder_origin, resolve_encoder
+from bertblocks.checkpoints import MANIFEST, NAMED_ENCODERS, encoder_files, encoder_origin, resolve_encoder
 from bertblocks.errors import CheckpointError
 from tiny import tiny_encoder_folder, tiny_model
 
@@ -60,13 +61,29 @@ def test_a_readme_that_is_no_file_states_nothing(tmp_path):
     assert encoder_origin("here", tmp_path).licence is None
 
 
-def test_shards_are_all_hashed_and_other_files_are_not(tmp_path):
-    for name in ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "head.safetensors"):
+def test_shards_that_the_index_names_are_hashed_and_other_files_are_not(tmp_path):
+    index, shards = "model.safetensors.index.json", ["model-00001-of-00002.safetensors", "second.safetensors"]
+    for name in (*shards, "model-00002-of-00002.safetensors", "head.safetensors"):
         (tmp_path / name).write_bytes(name.encode())
-    assert list(encoder_origin("here", tmp_path).weights_sha256) == [
-        "model-00001-of-00002.safetensors",
-        "model-00002-of-00002.safetensors",
-    ]
+    (tmp_path / index).write_text(json.dumps({"weight_map": {"a": shards[0], "b": shards[1]}}))
+    assert list(encoder_origin("here", tmp_path).weights_sha256) == [index, *shards]
+
+
+def test_of_googles_checkpoint_the_index_and_the_data_that_it_names(shared, tmp_path):
+    folder = shutil.copytree(shared / "fixtures" / "keras-bert-tf1-tiny", tmp_path / "google")
+    (folder / "other.data-00000-of-00001").write_bytes(b"older")
+    names = ["bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001"]
+    assert list(encoder_origin("here", folder).weights_sha256) == names
+    assert list(encoder_files(folder)) == ["bert_config.json", "vocab.txt", *names]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "vocab.txt"])
+def test_no_file_outside_the_folder_is_hashed(tmp_path, name):
+    folder = tiny_encoder_folder(tmp_path / "model")
+    (folder / name).unlink()
+    (folder / name).symlink_to("/etc/passwd")
+    with pytest.raises(CheckpointError, match="symbolic link out of its folder"):
+        encoder_files(folder)
 
 
 def test_of_a_named_encoder():

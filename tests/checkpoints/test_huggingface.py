@@ -221,6 +221,19 @@ def test_an_unknown_tensor_beside_a_bare_encoder_is_refused(folder):
     assert "adapter.weight" in failure(rewritten(folder, add))
 
 
+@pytest.mark.parametrize("beginning", ["model.bert.", "roberta."])
+def test_an_encoder_under_other_names_is_recognised(folder, beginning):
+    def deepen(tensors):
+        for name in list(tensors):
+            tensors[beginning + name] = tensors.pop(name)
+
+    message = failure(rewritten(folder, deepen))
+    assert (
+        f"(its names begin with '{beginning}', expected 'bert.' or nothing: save that part alone)" in message
+    )
+    assert "missing (37)" in message
+
+
 def test_a_head_of_any_name_is_dropped_beside_a_prefixed_encoder(models, tmp_path):
     def add(tensors):
         tensors["projection.weight"] = torch.zeros(2)

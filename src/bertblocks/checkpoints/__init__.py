@@ -9,15 +9,10 @@ from __future__ import annotations
 from bertblocks.checkpoints.classification_head import opens_as_sequence_classification
 from bertblocks.checkpoints.defaults import EncoderDefaults, encoder_defaults
 from bertblocks.checkpoints.encoder_origin import EncoderOrigin, encoder_files, encoder_origin
+from bertblocks.checkpoints.folders import Checkpoint, read_checkpoint, read_folder_config
 from bertblocks.checkpoints.hub import NAMED_ENCODERS, NamedEncoder, resolve_encoder
-from bertblocks.checkpoints.huggingface import (
-    Checkpoint,
-    read_checkpoint,
-    read_config,
-    read_folder_config,
-    write_checkpoint,
-    write_config,
-)
+from bertblocks.checkpoints.huggingface import write_checkpoint
+from bertblocks.checkpoints.huggingface_config import read_config, write_config
 from bertblocks.checkpoints.saved_model import (
     MANIFEST,
     SavedModel,

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from bertblocks.blocks import BertPooler, Dense, Dropout, Graph, Task
-from bertblocks.checkpoints.huggingface import Checkpoint
+from bertblocks.checkpoints.folders import Checkpoint
 from bertblocks.checkpoints.huggingface_config import class_name
 from bertblocks.encoder import Family
 from bertblocks.errors import CheckpointError

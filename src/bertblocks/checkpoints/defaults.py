@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bertblocks._foreign_files import is_there, read_json_object
 from bertblocks.blocks import MAX_SEQUENCE_LENGTH, PoolingName
-from bertblocks.checkpoints.huggingface import read_folder_config
+from bertblocks.checkpoints.folders import read_folder_config
 
 _logger = logging.getLogger(__name__)
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bertblocks._files import file_sha256
-from bertblocks._foreign_files import read_file
+from bertblocks._foreign_files import check_file, is_there, read_file
+from bertblocks.checkpoints.folders import folder_weights
 from bertblocks.checkpoints.hub import NAMED_ENCODERS
 from bertblocks.errors import CheckpointError
 
-# In the order in which weights are looked for; the last is a Google checkpoint's.
-_WEIGHT_PATTERNS = (
-    "model.safetensors",
-    "model-*-of-*.safetensors",
-    "pytorch_model.bin",
-    "pytorch_model-*-of-*.bin",
-    "*.data-*-of-*",
+_DESCRIPTIONS = (
+    "config.json",
+    "bert_config.json",
+    "vocab.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
 )
-_DESCRIPTIONS = ("config.json", "bert_config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json")
 """Files beside the weights that decide what comes out of an encoder."""
 
 _README_LIMIT = 4 * 1024 * 1024
@@ -92,6 +92,9 @@ def encoder_origin(source: str, folder: Path) -> EncoderOrigin:
     Args:
         source: What was asked for.
         folder: Where it was found.
+
+    Raises:
+        CheckpointError: If a file of weights is no regular one, or leads out of the folder.
     """
     named = NAMED_ENCODERS.get(source)
     repository, revision = (named.repo_id, named.revision) if named else _hub_snapshot(folder)
@@ -100,14 +103,18 @@ def encoder_origin(source: str, folder: Path) -> EncoderOrigin:
         repository=repository,
         revision=revision,
         licence=named.licence if named else _stated_licence(folder),
-        weights_sha256={path.name: file_sha256(path) for path in _weight_paths(folder)},
+        weights_sha256=_hashes(folder, folder_weights(folder)),
     )
 
 
 def encoder_files(folder: Path) -> dict[str, str]:
-    """The sha256 of each file that decides what an encoder and its tokenizer give, by name."""
-    described = [path for name in _DESCRIPTIONS if (path := folder / name).is_file()]
-    return {path.name: file_sha256(path) for path in (*described, *_weight_paths(folder))}
+    """The sha256 of each file that decides what an encoder and its tokenizer give, by name.
+
+    Raises:
+        CheckpointError: If one is no regular file, or leads out of the folder.
+    """
+    described = [path for name in _DESCRIPTIONS if is_there(path := folder / name)]
+    return _hashes(folder, (*described, *folder_weights(folder)))
 
 
 def _hub_snapshot(folder: Path) -> tuple[str | None, str | None]:
@@ -130,9 +137,10 @@ def _stated_licence(folder: Path) -> str | None:
     return found[1].strip().strip("'\"")[:100] or None if found else None
 
 
-def _weight_paths(folder: Path) -> list[Path]:
-    """The files of weights, in the first of the forms that the folder has."""
-    for pattern in _WEIGHT_PATTERNS:
-        if found := sorted(folder.glob(pattern)):
-            return found
-    return []
+def _hashes(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """The sha256 of files that are read, each by its name."""
+    hashes = {}
+    for path in paths:
+        check_file(path, root=folder)
+        hashes[path.name] = file_sha256(path)
+    return hashes

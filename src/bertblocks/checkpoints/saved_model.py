@@ -29,7 +29,8 @@ from bertblocks.checkpoints.classification_head import (
     split_head,
 )
 from bertblocks.checkpoints.encoder_origin import EncoderOrigin
-from bertblocks.checkpoints.huggingface import read_checkpoint, write_checkpoint
+from bertblocks.checkpoints.folders import read_checkpoint
+from bertblocks.checkpoints.huggingface import write_checkpoint
 from bertblocks.checkpoints.listing import listed
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 from bertblocks.checkpoints.weight_files import WEIGHT_FILES

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bertblocks._foreign_files import read_file
+from bertblocks._foreign_files import check_file, is_there, read_file
 from bertblocks.checkpoints.bundle_index import ITEM_BYTES, BundleEntry, read_bundle_index
 from bertblocks.checkpoints.crc32c import crc32c
 from bertblocks.errors import CheckpointError
@@ -40,6 +40,11 @@ class TensorBundle:
         name = f"{self.prefix.name}.data-{shard:05d}-of-{self.num_shards:05d}"
         return self.prefix.with_name(name)
 
+    @property
+    def data_paths(self) -> list[Path]:
+        """The data files that hold the tensors."""
+        return [self.shard_path(shard) for shard in sorted({entry.shard for entry in self.entries.values()})]
+
     def data_problems(self) -> list[str]:
         """What keeps the data files from holding what the index says, without reading them."""
         needed: dict[int, int] = {}
@@ -48,9 +53,15 @@ class TensorBundle:
         problems = []
         for shard, num_bytes in sorted(needed.items()):
             path = self.shard_path(shard)
-            if not path.is_file():
+            if not is_there(path):
                 problems.append(f"{path.name} is missing ({num_bytes:,} bytes)")
-            elif (found := path.stat().st_size) < num_bytes:
+                continue
+            try:
+                found = check_file(path)
+            except CheckpointError as error:
+                problems.append(str(error).rstrip("."))
+                continue
+            if found < num_bytes:
                 problems.append(f"{path.name} has {found:,} bytes, but the index needs {num_bytes:,}")
         return problems
 
@@ -68,10 +79,10 @@ class TensorBundle:
         if not entry.num_bytes:
             raise CheckpointError(f"{self.prefix}: {name} {entry.shape} is empty, which no weight is.")
         path = self.shard_path(entry.shard)
+        # Asked first: memory is taken for what is there, not for what the index says.
+        if check_file(path) < entry.offset + entry.num_bytes:
+            raise CheckpointError(f"{path} is cut: {name} ends behind its last byte. Fetch it again.")
         try:
-            # Asked first: memory is taken for what is there, not for what the index says.
-            if path.stat().st_size < entry.offset + entry.num_bytes:
-                raise CheckpointError(f"{path} is cut: {name} ends behind its last byte. Fetch it again.")
             content = np.fromfile(path, dtype=np.uint8, count=entry.num_bytes, offset=entry.offset)
         except OSError as error:
             raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
@@ -30,21 +29,6 @@ WEIGHT_FILES = (SAFETENSORS, SAFETENSORS_INDEX, PICKLED, PICKLED_INDEX)
 _SOUND_TORCH = "2.10"
 _LARGEST_GROWTH = 4
 """How often a .bin's tensors may count the same bytes; tied embeddings count theirs twice."""
-
-
-class Weights(Protocol):
-    """Tensors under Hugging Face's names, known by their shapes and not read yet."""
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-
-    @property
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of every tensor, as torch holds it."""
-
-    def read(self, names: Iterable[str], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-        """Read tensors into memory of their own; floating point ones become `dtype`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +83,7 @@ def open_weights(folder: Path) -> list[WeightFile]:
     """
     found = _find(folder)
     if found is None:
-        raise CheckpointError(
-            f"{folder} holds no weights: tried {', '.join(WEIGHT_FILES)}, found {_listing(folder)}."
-        )
+        raise CheckpointError(_no_weights(folder))
     promised = _read_index(found) if found.suffix == ".json" else {found.name: []}
     files, problems = [], []
     for name, tensors in promised.items():
@@ -121,6 +103,21 @@ def open_weights(folder: Path) -> list[WeightFile]:
     if problems:
         raise CheckpointError(listed(problems, separator="\n"))
     return files
+
+
+def weight_paths(folder: Path) -> list[Path]:
+    """The files that open_weights would open, if any: one, or an index and each shard that it names.
+
+    Args:
+        folder: A Hugging Face folder.
+
+    Raises:
+        CheckpointError: If there is an index of shards that cannot be read.
+    """
+    found = _find(folder)
+    if found is None:
+        return []
+    return [found, *(folder / shard for shard in _read_index(found))] if found.suffix == ".json" else [found]
 
 
 def _find(folder: Path) -> Path | None:
@@ -232,5 +229,6 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {line.strip(' .')}" if line else type(error).__name__
 
 
-def _listing(folder: Path) -> str:
-    return listed(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "no such folder"
+def _no_weights(folder: Path) -> str:
+    found = listed(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else "no such folder"
+    return f"{folder} holds no weights: tried {', '.join(WEIGHT_FILES)}, found {found}."
