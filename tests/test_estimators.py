@@ -277,14 +277,21 @@ class TestNumbers:
     def test_are_predicted_in_their_own_unit(self, regressor):
         texts, values = numbers(96)
         found = regressor.fit(texts, values).predict(texts)
-        assert found.dtype == np.float32 and found.shape == (96,)
+        assert found.dtype == np.float64 and found.shape == (96,)
         assert np.abs(found - values).max() < 9 and regressor.score(texts, values) > 0.9
+
+    def test_beside_a_large_mean_are_told_apart(self, regressor):
+        texts, values = numbers(96)
+        plain = regressor.fit(texts, values).predict(texts)
+        late = regressor.fit(texts, [value + 1.7e9 for value in values]).predict(texts)
+        assert np.abs(late - 1.7e9 - plain).max() < 1e-3 and regressor.score(texts, plain + 1.7e9) > 0.999
 
     def test_refuse_what_has_no_meaning(self, regressor):
         texts, values = numbers(30)
         for given, message in (
             (["one"] * 30, "expected a number, found 'one'"),
             ([float("inf")] * 30, "finite"),
+            ([1e38] * 30, r"expected a number from -1e\+37 to 1e\+37, found 1e\+38 .*in another unit"),
             ([1.0] * 30, "nothing to predict"),
         ):
             with pytest.raises(bb.DataError, match=message):

@@ -88,7 +88,7 @@ def test_targets_keep_their_type_and_dictionaries_are_refused(tmp_path):
 
 
 def test_a_known_task_names_the_only_targets(tmp_path):
-    numbers = _table(tmp_path, "text,y\na,3.5\nb,\"3,5\"\nc,4\n")
+    numbers = _table(tmp_path, 'text,y\na,3.5\nb,"3,5"\nc,4\n')
     report = RowReport()
     read = {"text": "text", "target": "y", "on_bad_row": "skip", "report": report}
     examples = list(read_examples(numbers, task=Task(kind="regression"), **read))

@@ -54,8 +54,8 @@ def test_numbers_are_a_regression_with_scaled_targets(values):
     assert task.target_mean == pytest.approx(numbers.mean())
     assert task.target_scale == pytest.approx(numbers.std())
     encoded = encode_targets(values, task, column="y")
-    assert encoded.dtype == np.float32
-    np.testing.assert_allclose(encoded, (numbers - numbers.mean()) / numbers.std(), rtol=1e-6)
+    assert encoded.dtype == np.float64
+    np.testing.assert_allclose(encoded, (numbers - numbers.mean()) / numbers.std())
 
 
 def test_integers_of_more_than_20_values_are_a_regression():
@@ -87,7 +87,8 @@ def test_the_kind_can_be_chosen():
         ([["a"], {"b": 1}], {}, "row 2: expected a label, found {'b': 1}"),
         ([2.5, 2.5], {}, "is 2.5 in every row"),
         ([0.1] * 10, {}, "is 0.1 in every row"),
-        ([1e308, -1e308, 0.5], {}, "cannot be scaled"),
+        ([1e308, -1e308, 0.5], {}, r"expected a number from -1e\+37 to 1e\+37"),
+        ([1e-320, 2e-320], {"kind": "regression"}, "cannot be scaled"),
         ([str(i / 2) for i in range(40)] + ["n/a"], {}, r"row 41: 'n/a' \(str\) is no number, as most"),
         ([f"name {i}" for i in range(21)], {}, "21 different values in 21 rows .* regression"),
         ([f"c{i % 1001}" for i in range(5000)], {}, "1,001 different values in 5,000 rows"),
@@ -135,6 +136,20 @@ def test_classes_are_encoded_by_their_place():
     assert encoded.tolist() == [2, 0, 1, 1, 0]
     binary = Task(kind="binary", labels=("false", "true"))
     assert encode_targets([True, "false"], binary, column="y").tolist() == [1, 0]
+
+
+def test_an_outlier_leaves_all_other_targets_as_they_are(caplog):
+    values = [*map(float, range(1000)), 1e12]
+    task = infer_task(values, column="y")
+    encoded = encode_targets(values, task, column="y")
+    found = encoded * task.target_scale + task.target_mean
+    np.testing.assert_allclose(found, values, rtol=0, atol=1e-5)
+    (warning,) = caplog.messages
+    assert "of 1,001 different numbers the network can tell only" in warning
+    assert "since 1e+12 lies far from the others (31.6 deviations" in warning
+    caplog.clear()
+    infer_task([1.7e9 + i / 7 for i in range(1000)], column="y")
+    assert not caplog.messages
 
 
 def test_unknown_labels_are_named_with_their_rows():

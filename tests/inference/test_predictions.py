@@ -10,6 +10,7 @@ from bertblocks.inference import (
     Prediction,
     Predictions,
     answers,
+    rounded,
     scores_from_logits,
     targets_in_unit,
 )
@@ -66,17 +67,33 @@ def test_each_label_has_its_threshold():
 
 def test_numbers_get_their_unit_back():
     found = scores_from_logits(STARS, logits([2], [-1]))
-    assert found.shape == (2,) and found.dtype == np.float32
+    assert found.shape == (2,) and found.dtype == np.float64
     assert found.tolist() == [4.0, 2.5] and answers(STARS, found) == [4.0, 2.5]
     np.testing.assert_array_equal(targets_in_unit(STARS, np.array([2, -1], dtype=np.float32)), [4.0, 2.5])
     classes = np.array([1, 0])
     assert targets_in_unit(TOPICS, classes) is classes
 
 
+def test_numbers_beside_a_large_mean_stay_apart():
+    times = Task(kind="regression", target_mean=1.7e9, target_scale=11.0)
+    found = scores_from_logits(times, logits([-1], [0.125], [0.13]))
+    assert found.tolist() == [1.7e9 - 11, 1.7e9 + 1.375, pytest.approx(1.7e9 + 1.43, abs=1e-6)]
+    assert [rounded(times, number) for number in answers(times, found)][2] == 1.7e9 + 1.43
+
+
+@pytest.mark.parametrize(
+    ("scale", "digits", "text"),
+    [(1.0, 7, "0.3"), (0.001, 7, "0.3000000119"), (1.0, 4, "0.3"), (1e7, 7, "0.0")],
+)
+def test_digits_that_mean_nothing_are_left_out(scale, digits, text):
+    task = Task(kind="regression", target_scale=scale)
+    assert str(rounded(task, float(np.float32(0.3)), digits)) == text
+
+
 @pytest.mark.parametrize(("task", "shape"), [(TOPICS, (0, 3)), (TAGS, (0, 2)), (STARS, (0,))])
 def test_no_texts_have_no_scores(task, shape):
     found = scores_from_logits(task, np.empty((0, 0), dtype=np.float32))
-    assert found.shape == shape and found.dtype == np.float32
+    assert found.shape == shape and found.dtype == (np.float64 if task is STARS else np.float32)
     assert answers(task, found) == []
 
 

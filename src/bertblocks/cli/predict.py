@@ -26,10 +26,13 @@ from bertblocks.data.text_files import is_utf8, unreadable
 from bertblocks.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from bertblocks.blocks import Task
     from bertblocks.inference import JobReport, Prediction, Predictor
 
-_WINDOW_LINES = 1024
+_CHUNK_LINES = 1024
 _SHOWN_LABELS = 3
+# Of a predicted number, in units of the deviation that the training targets had.
+_SHOWN_DECIMALS = 4
 
 
 def predict(
@@ -83,7 +86,8 @@ def predict(
         if not text.strip():
             raise DataError("The --text is blank: there is nothing to predict.")
         pairs = None if text_pair is None else [text_pair]
-        _print_prediction(predictor.predict([text], pairs)[0], as_json=as_json)
+        prediction = predictor.predict([text], pairs)[0]
+        _print_prediction(prediction, predictor.model.task, as_json=as_json)
     else:
         _predict_lines(predictor, encoding, as_json=as_json)
 
@@ -123,7 +127,7 @@ def _print_report(report: JobReport, output: Path, as_json: bool) -> None:
 
 
 def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> None:
-    """One answer a line, in windows, so that a pipe of any length needs little memory."""
+    """One answer a line, in chunks, so that a pipe of any length needs little memory."""
     if sys.stdin.isatty():
         raise ConfigError("Give a TABLE with --output, a --text, or texts on standard input, one a line.")
     if len(predictor.model.graph.inputs) > 1:
@@ -132,14 +136,14 @@ def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> Non
             "--text and --text-pair."
         )
     lines = _stdin_lines(encoding)
-    while window := list(islice(lines, _WINDOW_LINES)):
-        found = iter(predictor.predict([line for line in window if line.strip()]))
+    while chunk := list(islice(lines, _CHUNK_LINES)):
+        found = iter(predictor.predict([line for line in chunk if line.strip()]))
         # A blank line has no answer, but keeps its place: answers and texts can be put side by side.
-        for prediction in (next(found) if line.strip() else None for line in window):
+        for prediction in (next(found) if line.strip() else None for line in chunk):
             if as_json:
                 print_json(_as_json(prediction), compact=True)
             else:
-                print("" if prediction is None else _short(prediction))
+                print("" if prediction is None else _short(prediction, predictor.model.task))
         sys.stdout.flush()
 
 
@@ -173,17 +177,23 @@ def _as_json(prediction: Prediction | None) -> dict[str, Any]:
     }
 
 
-def _short(prediction: Prediction) -> str:
+def _short(prediction: Prediction, task: Task) -> str:
     """The answer and its probability, separated by a tab; several answers by commas."""
     answer = prediction.answer
     if isinstance(answer, float):
-        return f"{answer:.6g}"
+        return _number(answer, task)
     if isinstance(answer, str):
         return f"{one_line(answer)}\t{prediction.probabilities[answer]:.4f}"
     return ", ".join(f"{one_line(label)} {prediction.probabilities[label]:.4f}" for label in answer)
 
 
-def _print_prediction(prediction: Prediction, *, as_json: bool) -> None:
+def _number(answer: float, task: Task) -> str:
+    from bertblocks.inference import rounded
+
+    return str(rounded(task, answer, _SHOWN_DECIMALS))
+
+
+def _print_prediction(prediction: Prediction, task: Task, *, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(prediction))
         return
@@ -191,7 +201,7 @@ def _print_prediction(prediction: Prediction, *, as_json: bool) -> None:
     for label, probability in best:
         print(f"{probability:6.1%}  {one_line(label)}")
     if isinstance(prediction.answer, float):
-        print(f"{prediction.answer:.6g}")
+        print(_number(prediction.answer, task))
     if prediction.truncated:
         say(f"The text has {prediction.num_tokens:,} tokens and was cut.")
     if prediction.num_unknown:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bertblocks.blocks.task import Task
 from bertblocks.data.batches import Reason
 from bertblocks.data.labels import label_list, label_of, number_of, numeric_label
-from bertblocks.data.target_column import TargetColumn, finite_number, some
+from bertblocks.data.target_column import TargetColumn, regression_number, some
 from bertblocks.errors import DataError
 
 
@@ -23,7 +23,7 @@ def encode_targets(
     column: str,
     rows: Sequence[int] | None = None,
     label_separator: str | None = None,
-) -> NDArray[np.int64] | NDArray[np.float32]:
+) -> NDArray[Any]:
     """Turn raw targets into what a loss takes.
 
     Args:
@@ -35,8 +35,8 @@ def encode_targets(
 
     Returns:
         Of a classification or binary task the classes' indices, int64, shape (N,); of a multi-label task 0
-        and 1, float32, shape (N, C); of a regression (value - target_mean) / target_scale, float32, shape
-        (N,).
+        and 1, float32, shape (N, C); of a regression (value - target_mean) / target_scale, float64, shape
+        (N,), from which the value can be had back.
 
     Raises:
         DataError: If a value is missing, is not a number or not one of the labels; the first few with their
@@ -45,7 +45,8 @@ def encode_targets(
     targets = TargetColumn(column, values, rows)
     found = targets.read(TargetReader(task, label_separator).read)
     if task.kind == "regression":
-        return ((np.array(found, dtype=np.float64) - task.target_mean) / task.target_scale).astype(np.float32)
+        scaled: NDArray[np.float64] = (np.array(found) - task.target_mean) / task.target_scale
+        return scaled
     if task.kind != "multilabel":
         return np.array(found, dtype=np.int64)
     encoded = np.zeros((len(found), len(task.labels)), dtype=np.float32)
@@ -100,7 +101,7 @@ class TargetReader:
             DataError: If the value is no number, no label, or not one of the task's.
         """
         if self._task.kind == "regression":
-            return finite_number(value)
+            return regression_number(value)
         if self._task.kind == "multilabel":
             return self._positions(value)
         label = _label(value, self._index)

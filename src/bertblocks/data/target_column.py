@@ -10,6 +10,8 @@ from bertblocks.data.labels import number_of
 from bertblocks.data.values import is_missing, shown
 from bertblocks.errors import DataError
 
+# Far beyond what anybody counts, and near the end of float32; its square is still a number in float64.
+LARGEST_TARGET = 1e37
 _SHOWN = 5
 _Read = TypeVar("_Read")
 
@@ -72,7 +74,7 @@ class TargetColumn:
 
 
 def finite_number(value: Any) -> float:
-    """Read a number of a regression.
+    """Read a number.
 
     Raises:
         DataError: If it is none, or infinite.
@@ -85,6 +87,21 @@ def finite_number(value: Any) -> float:
         )
     if not math.isfinite(number):
         raise DataError(f"expected a finite number, found {shown(value)}")
+    return number
+
+
+def regression_number(value: Any) -> float:
+    """Read a number that can be learnt and predicted.
+
+    Raises:
+        DataError: If it is none, or not finite, or too large to be squared and summed up.
+    """
+    number = finite_number(value)
+    if abs(number) > LARGEST_TARGET:
+        raise DataError(
+            f"expected a number from {-LARGEST_TARGET:g} to {LARGEST_TARGET:g}, found {shown(value)} (write "
+            "it in another unit)"
+        )
     return number
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bertblocks.blocks.task import Task, TaskKind
 from bertblocks.data.labels import (
@@ -21,12 +22,14 @@ from bertblocks.data.labels import (
     written_list,
     yes_no,
 )
-from bertblocks.data.target_column import TargetColumn, finite_number, some
+from bertblocks.data.target_column import TargetColumn, finite_number, regression_number, some
 from bertblocks.data.values import shown
 from bertblocks.errors import ConfigError, DataError
 
 MOST_INTEGER_CLASSES = 20
 MOST_CLASSES = 1000
+# Of very many numbers a few always fall together in float32.
+_DISTINCT_SHARE = 0.5
 
 _LOG = logging.getLogger(__name__)
 
@@ -176,7 +179,7 @@ def _multilabel(targets: TargetColumn, label_separator: str | None, *, chosen: b
 
 
 def _regression(targets: TargetColumn) -> Task:
-    numbers = np.array(targets.read(finite_number), dtype=np.float64)
+    numbers = np.array(targets.read(regression_number), dtype=np.float64)
     if numbers.min() == numbers.max():
         raise DataError(
             f"Column {targets.name!r} is {numbers[0]:g} in every row: there is nothing to predict."
@@ -188,4 +191,23 @@ def _regression(targets: TargetColumn) -> Task:
             f"Column {targets.name!r}: numbers from {numbers.min():g} to {numbers.max():g} cannot be scaled. "
             "Write them in another unit."
         )
+    _warn_of_outliers(targets.name, numbers, mean, scale)
     return Task(kind="regression", target_mean=mean, target_scale=scale)
+
+
+def _warn_of_outliers(column: str, numbers: NDArray[np.float64], mean: float, scale: float) -> None:
+    """A network computes in float32, where one number far from all others leaves these no difference."""
+    scaled = (numbers - mean) / scale
+    before, after = len(np.unique(numbers)), len(np.unique(scaled.astype(np.float32)))
+    if after < before * _DISTINCT_SHARE:
+        far = np.abs(scaled).argmax()
+        _LOG.warning(
+            "Column %r: of %s different numbers the network can tell only %s apart, since %.6g lies far from "
+            "the others (%.3g deviations from the mean). Leave such rows out, or predict the numbers' "
+            "logarithm.",
+            column,
+            f"{before:,}",
+            f"{after:,}",
+            numbers[far],
+            abs(scaled[far]),
+        )

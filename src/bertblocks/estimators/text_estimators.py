@@ -128,8 +128,8 @@ class TextRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         self._fit(X, y, "regression", sample_weight)
         return self
 
-    def predict(self, X: Any) -> NDArray[np.float32]:
-        """The number of each text, float32, shape (texts,)."""
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """The number of each text, float64, shape (texts,)."""
         return self.predict_details(X).scores
 
 

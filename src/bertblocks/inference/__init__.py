@@ -6,6 +6,7 @@ from bertblocks.inference.predictions import (
     Prediction,
     Predictions,
     answers,
+    rounded,
     scores_from_logits,
     targets_in_unit,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "embed_table",
     "load_encoder",
     "predict_table",
+    "rounded",
     "scores_from_logits",
     "targets_in_unit",
 ]

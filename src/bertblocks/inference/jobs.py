@@ -18,7 +18,7 @@ from bertblocks.data.batches import Reason
 from bertblocks.data.token_ids import token_ids
 from bertblocks.encoder import Pooling, WindowPooling
 from bertblocks.errors import ConfigError, DataError
-from bertblocks.inference.predictions import Predictions
+from bertblocks.inference.predictions import Predictions, rounded
 from bertblocks.inference.predictor import Predictor
 from bertblocks.inference.result_tables import ResultKind, check_table, open_result
 from bertblocks.inference.text_encoder import TextEncoder, check_window_pooling
@@ -268,8 +268,7 @@ def _result_columns(task: Task, found: Predictions) -> dict[str, list[Any]]:
     """The results as columns."""
     answers: list[Any] = [list(a) if isinstance(a, tuple) else a for a in found.answers]
     if task.kind == "regression":
-        # The shortest digits that mean this float32: 0.3, and not 0.30000001192092896.
-        answers = [float(str(score)) for score in found.scores]
+        answers = [rounded(task, score) for score in found.scores.tolist()]
     columns: dict[str, list[Any]] = {"prediction": answers}
     for index, label in enumerate(task.labels):
         columns[f"probability:{label}"] = [round(float(p), 6) for p in found.scores[:, index]]

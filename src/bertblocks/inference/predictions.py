@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,14 +42,15 @@ class Predictions(Sequence[Prediction]):
 
     Attributes:
         task: What was asked.
-        scores: Probabilities, float32, shape (rows, labels); for regression the numbers, shape (rows,).
+        scores: Probabilities, float32, shape (rows, labels); for regression the numbers, float64, shape
+            (rows,).
         num_tokens: Tokens of each text before it was cut.
         truncated: Whether each was cut.
         num_unknown: Unknown tokens of each.
     """
 
     task: Task
-    scores: NDArray[np.float32]
+    scores: NDArray[Any]
     num_tokens: NDArray[np.int32]
     truncated: NDArray[np.bool_]
     num_unknown: NDArray[np.int32]
@@ -89,18 +91,21 @@ def predictions(task: Task, logits: NDArray[np.float32], encoded: Encoded) -> Pr
     )
 
 
-def scores_from_logits(task: Task, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities, shape (rows, labels), or numbers in the target's own unit, shape (rows,)."""
-    if not len(logits):
-        return np.empty((0, task.num_outputs) if task.labels else 0, dtype=np.float32)
+def scores_from_logits(task: Task, logits: NDArray[np.float32]) -> NDArray[Any]:
+    """Probabilities, float32, shape (rows, labels); or numbers in the target's own unit, shape (rows,).
+
+    Numbers are float64: beside a large mean, float32 could not tell them apart.
+    """
     if task.activation == "linear":
-        return np.asarray(logits[:, 0] * task.target_scale + task.target_mean, dtype=np.float32)
+        return targets_in_unit(task, logits.reshape(-1))
+    if not len(logits):
+        return np.empty((0, task.num_outputs), dtype=np.float32)
     scaled = logits.astype(np.float64) / task.temperature
     scores = softmax(scaled, axis=1) if task.activation == "softmax" else expit(scaled)
     return np.asarray(scores, dtype=np.float32)
 
 
-def answers(task: Task, scores: NDArray[np.float32]) -> list[Answer]:
+def answers(task: Task, scores: NDArray[Any]) -> list[Answer]:
     """The label, labels or number that scores stand for."""
     if task.kind == "regression":
         return [float(score) for score in scores]
@@ -115,3 +120,14 @@ def targets_in_unit(task: Task, targets: NDArray[Any]) -> NDArray[Any]:
     if task.kind != "regression":
         return targets
     return np.asarray(targets, dtype=np.float64) * task.target_scale + task.target_mean
+
+
+def rounded(task: Task, number: float, digits: int = 7) -> float:
+    """A predicted number without the digits that mean nothing: 0.3, and not 0.30000001192092896.
+
+    Args:
+        task: A regression.
+        number: In the target's own unit.
+        digits: Decimals to keep in units of target_scale; logits are float32, which has about 7.
+    """
+    return round(number, digits - math.floor(math.log10(task.target_scale)))

@@ -36,7 +36,7 @@ def summed_loss(
 
 def _losses(kind: TaskKind, logits_BC: Tensor, targets: Tensor, class_weights_C: Tensor | None) -> Tensor:
     if kind == "regression":
-        return F.mse_loss(logits_BC[:, 0], targets, reduction="none")
+        return F.mse_loss(logits_BC[:, 0], targets.to(logits_BC.dtype), reduction="none")
     if kind == "multilabel":
         loss_BC = F.binary_cross_entropy_with_logits(
             logits_BC, targets, pos_weight=class_weights_C, reduction="none"
