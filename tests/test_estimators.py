@@ -403,6 +403,7 @@ class TestWrongInput:
             ({"sequence_length": 500}, "position table ends at 128"),
             ({"validation_fraction": 1.5}, "1.5"),
             ({"validation_fraction": -0.1}, "-0.1"),
+            ({"validation_fraction": 1.0}, "validation_fraction is 1.0, but must be 0 or more and below 1"),
             ({"metric": "pearson"}, "metric is 'pearson'"),
             ({"seed": -1}, "seed is -1"),
             ({"learning_rate": 1e30}, "Lower the learning rate"),
@@ -427,6 +428,8 @@ def test_rows_are_held_out_only_where_there_are_enough(tiny_encoder, monkeypatch
         return train_model(graph, task, train, validation, settings)
 
     monkeypatch.setattr(estimators, "train_model", spy)
+    with pytest.raises(bb.ConfigError, match="validation_fraction is -3"):
+        bb.TextClassifier(tiny_encoder("cased"), validation_fraction=-3).fit(*class_texts(10))
     for num_rows in (19, 20, 40):
         bb.TextClassifier(tiny_encoder("cased"), epochs=1, precision="float32").fit(*class_texts(num_rows))
     assert seen == [(19, None), (18, 2), (36, 4)]
@@ -471,6 +474,15 @@ class TestWeights:
         right = classifier.predict(texts) == np.array(labels)
         weights = [0, 1, 2, 3] * 5
         assert classifier.score(texts, labels, weights) == pytest.approx(np.average(right, weights=weights))
+
+    @pytest.mark.parametrize("names", [("1.0", "2.0"), (1.0, 2.0), ("01", "1.0"), (True, False)])
+    def test_score_reads_labels_as_training_does(self, classifier, names):
+        texts, labels = class_texts(20)
+        given = [names[label == "good"] for label in labels]
+        classifier.set_params(epochs=1).fit(texts, given)
+        right = classifier.predict(texts) == np.array(given)
+        assert classifier.score(texts, given) == right.mean()
+        assert classifier.score(texts, classifier.predict(texts)) == 1.0
 
     @pytest.mark.parametrize(
         ("weights", "message"),

@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 
 import bertblocks as bb
-from bertblocks.blocks import text_model
+from bertblocks.blocks import PretrainedBertEncoder, text_model
 from tiny_ids import BAD_CELLS, SIZES, YES_NO, ids_graph, order_rows
 from tiny_tables import class_texts
 
@@ -54,6 +54,30 @@ def test_what_is_no_column_of_lists(fitted):
     for value in ("1 2 3", 5, {"events": [[1, 2, 3]]}, ["a text"], [("a", "b")]):
         with pytest.raises(bb.DataError):
             fitted.predict(value)
+
+
+def test_a_loaded_graph_of_ones_own_is_what_another_fit_trains(tiny_encoder, tmp_path):
+    encoder = str(tiny_encoder("cased"))
+    own = bb.Graph(
+        [
+            bb.TextInput("review"),
+            bb.BertTokenizer(vocabulary=encoder, sequence_length=16),
+            PretrainedBertEncoder(weights=encoder),
+            bb.Dense(8, activation="relu"),
+            bb.Dense(2, activation="softmax"),
+            bb.Target("topic"),
+        ]
+    )
+    ready_made = text_model(task=YES_NO, encoder=encoder, text="review", target="topic", sequence_length=16)
+    texts, labels = class_texts(30)
+    for graph, kept in ((own, own), (ready_made, None)):
+        bb.TextClassifier(graph=graph, **QUICK).fit(texts, labels).save(tmp_path / "model")
+        loaded = bb.load(tmp_path / "model", precision="float32")
+        assert loaded.graph == kept
+        again = clone(loaded).set_params(epochs=1).fit(texts, labels)
+        assert [type(layer) for layer in again.model_.module.head] == [
+            type(layer) for layer in loaded.model_.module.head
+        ]
 
 
 def test_a_graph_decides_what_stands_beside_it():

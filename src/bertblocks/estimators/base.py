@@ -136,6 +136,11 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         return {name: value for name, value in state.items() if name != "_cached_predictor"}
 
     def _fit(self, texts: Any, targets: Any, kind: TaskKind | None, sample_weight: Any) -> Task:
+        if not 0 <= self.validation_fraction < 1:
+            raise ConfigError(
+                f"validation_fraction is {self.validation_fraction}, but must be 0 or more and below 1: 0.1, "
+                "for instance."
+            )
         first, second = _input_columns(texts, self.graph)
         if self.graph is not None:
             kind = self._graph_task(self.graph, kind, is_pair=second is not None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bertblocks.assembly import load_model
+from bertblocks.assembly import AssembledModel, load_model
 from bertblocks.assembly.building import graph_pooling
-from bertblocks.blocks import BertEncoder, BertTokenizer
+from bertblocks.blocks import BertEncoder, text_model
 from bertblocks.encoder import Precision, choose_precision, resolve_device
 from bertblocks.errors import CheckpointError
 from bertblocks.estimators.base import WINDOW_OPTIONS
@@ -20,6 +21,9 @@ def load(
     folder: str | os.PathLike[str], *, precision: Precision = "auto", device: str = "auto"
 ) -> TextClassifier | TextRegressor:
     """Load a model that save() or `bertblocks train` wrote.
+
+    Another fit trains the same kind of model: from the settings that it came from, or, of a graph of one's
+    own, from this graph.
 
     Args:
         folder: The model.
@@ -39,19 +43,34 @@ def load(
         )
     model = load_model(path)
     kind = TextRegressor if model.task.kind == "regression" else TextClassifier
-    if isinstance(model.graph.encoder, BertEncoder):
-        estimator = kind(graph=model.graph, precision=precision, device=device)
-    else:
-        estimator = kind(
-            encoder=model.origin,
-            pooling=graph_pooling(model.graph),
-            sequence_length=model.sequence_length,
-            **{option: getattr(model.graph.tokenizer or BertTokenizer, option) for option in WINDOW_OPTIONS},
-            freeze_encoder=not model.graph.encoder.trainable,
-            precision=precision,
-            device=device,
-        )
+    settings = _ready_made_settings(model)
+    estimator = kind(
+        **({"graph": model.graph} if settings is None else settings), precision=precision, device=device
+    )
     estimator.model_ = model
     if isinstance(estimator, TextClassifier):
         estimator.classes_ = np.array(model.task.labels)
     return estimator
+
+
+def _ready_made_settings(model: AssembledModel) -> dict[str, Any] | None:
+    """The parameters that make the model's graph; None where only the graph itself says what it is."""
+    graph, tokenizer = model.graph, model.graph.tokenizer
+    if tokenizer is None or isinstance(graph.encoder, BertEncoder):
+        return None
+    shared = {
+        "encoder": model.origin,
+        "pooling": graph_pooling(graph),
+        "sequence_length": tokenizer.sequence_length,
+        **{option: getattr(tokenizer, option) for option in WINDOW_OPTIONS},
+    }
+    first, second = [*(block.column for block in graph.inputs), None][:2]
+    ready_made = text_model(
+        task=model.task,
+        text=str(first),
+        text_pair=second,
+        target=graph.target.column,
+        trainable=graph.encoder.trainable,
+        **shared,
+    )
+    return {**shared, "freeze_encoder": not graph.encoder.trainable} if graph == ready_made else None

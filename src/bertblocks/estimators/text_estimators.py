@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from bertblocks.blocks import Task
-from bertblocks.data import column_values, encode_targets
-from bertblocks.data.labels import label_list, label_of
+from bertblocks.data import column_values, encode_targets, task_label
+from bertblocks.data.labels import label_list
 from bertblocks.estimators.base import TextEstimator, check_lengths, weight_column
 from bertblocks.inference import Predictions
 
@@ -36,8 +36,10 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         learning_rate: Peak of the schedule; None is the default for the encoder.
         class_weight: "auto" weighs classes inversely to their frequency; or a dictionary of a weight for each
             label.
-        validation_fraction: Share of the rows held out to choose the best epoch; 0 trains on all.
-        metric: What the best epoch is chosen by; None is the accuracy (micro F1 for several labels).
+        validation_fraction: Share of the rows held out to choose the best epoch; 0 trains on all, and so does
+            any share of fewer than 20 rows.
+        metric: What the best epoch is chosen by; None is the accuracy, macro F1 with class_weight, and macro
+            average precision for several labels.
         patience: Stop after so many epochs without a gain.
         precision: "float32", "bfloat16", or "auto" for the fastest on this machine.
         device: "cpu", "cuda", or "auto".
@@ -96,11 +98,12 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         """
         true, found = column_values(y, "targets"), self.predict_details(X).answers
         check_lengths(len(found), len(true))
-        # As the task's labels: 3 is "3" and 3.0; and scikit-learn's accuracy takes no labels such as 0.5.
+        # As in training: 3 is "3" and 3.0; and scikit-learn's accuracy takes no labels such as 0.5.
+        task = self._model.task
         right = [
             set(answer) == set(label_list(label, None))
             if isinstance(answer, tuple)
-            else answer == label_of(label)
+            else answer == task_label(label, task)
             for answer, label in zip(found, true, strict=True)
         ]
         return float(np.average(right, weights=weight_column(sample_weight, len(true))))
