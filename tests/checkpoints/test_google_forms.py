@@ -9,9 +9,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import transformers
 from google_folder import KERNEL, D, bert_folder, bert_tensors
 
 import bertblocks as bb
+from bertblocks.assembly.conversion import convert
 from bertblocks.checkpoints import read_checkpoint
 from bertblocks.errors import CheckpointError
 from bertblocks.text import load_tokenizer
@@ -77,6 +79,21 @@ def test_of_the_heads_those_without_a_name_in_transformers_are_dropped(tmp_path)
     kept = read_checkpoint(folder, keep_heads=True)
     assert sorted(kept.head) == ["classifier.bias", "classifier.weight"]
     assert kept.dropped == ("cls/squad/output_weights",)
+
+
+def test_googles_classifier_opens_in_transformers_as_one(tmp_path):
+    random = np.random.default_rng(1)
+    weights, bias = (random.normal(size=shape).astype(np.float32) for shape in ((3, D), (3,)))
+    tensors = bert_tensors() | {"output_weights": weights, "output_bias": bias}
+    folder = bert_folder(tmp_path / "uncased_L-1", tensors)
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n")
+    assert convert(folder, tmp_path / "out", keep_heads=True).head_class == "BertForSequenceClassification"
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
+    ids = torch.tensor([[2, 5, 6, 3]])
+    with torch.no_grad():
+        expected = model.bert(ids).pooler_output @ torch.from_numpy(weights).T + torch.from_numpy(bias)
+        assert model.num_labels == 3
+        torch.testing.assert_close(model(ids).logits, expected, atol=1e-6, rtol=0)
 
 
 def test_a_checkpoint_of_tensorflow_2_is_named_as_that(tmp_path):

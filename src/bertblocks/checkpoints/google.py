@@ -116,12 +116,8 @@ def google_sources(folder: Path, config: EncoderConfig) -> Sources:
             missing, all of them at once, or it is of a kind that is not read.
     """
     bundle = open_bundle(_prefix(folder))
-    if problems := bundle.data_problems():
-        raise CheckpointError(
-            f"{folder} lacks the data of its {len(bundle.entries):,} tensors: {'; '.join(problems)}. Fetch "
-            "these files again (one of a hundred bytes is often only a pointer to the real one)."
-        )
     _refuse_other_kinds(bundle)
+    _refuse_missing_data(bundle)
     file = GoogleWeights(bundle=bundle, shapes={name: entry.shape for name, entry in bundle.entries.items()})
     names = _encoder_names(config)
     sources = Sources(
@@ -188,6 +184,15 @@ def _refuse_other_kinds(bundle: TensorBundle) -> None:
         raise CheckpointError(
             f"{bundle.prefix} holds averaged copies of weights ({listed(averaged, 3)}), and which of the two "
             "a model should use is not said. Save it again with one of them, under its plain name."
+        )
+
+
+def _refuse_missing_data(bundle: TensorBundle) -> None:
+    if problems := bundle.data_problems():
+        raise CheckpointError(
+            f"{bundle.prefix.parent} lacks the data of its {len(bundle.entries):,} tensors: "
+            f"{listed(problems, separator='; ')}. Fetch these files again (one of a hundred bytes is often "
+            "only a pointer to the real one)."
         )
 
 

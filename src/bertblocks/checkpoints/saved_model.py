@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bertblocks._files import file_sha256, write_text_atomically
 from bertblocks._foreign_files import check_file, is_there, read_json_object
-from bertblocks.blocks import BertPooler, Dense, GlobalAveragePooling1D, Graph, Task
+from bertblocks.blocks import BertPooler, Dense, GlobalAveragePooling1D, Graph, PoolingName, Task
 from bertblocks.checkpoints.classification_head import (
     head_config,
     join_head,
@@ -32,6 +32,7 @@ from bertblocks.checkpoints.encoder_origin import EncoderOrigin
 from bertblocks.checkpoints.folders import read_checkpoint
 from bertblocks.checkpoints.huggingface import write_checkpoint
 from bertblocks.checkpoints.listing import listed
+from bertblocks.checkpoints.pooling_file import POOLING_FILE, write_pooling
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 from bertblocks.checkpoints.weight_files import WEIGHT_FILES
 from bertblocks.encoder import EncoderConfig
@@ -48,7 +49,7 @@ _READ_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "vocab.txt",
-    "1_Pooling/config.json",
+    POOLING_FILE,
 )
 """What decides about predictions where it is there: one that is put there later must not pass unnoticed."""
 _MANIFEST_KEYS: Mapping[str, type | UnionType] = {
@@ -279,22 +280,15 @@ def _is_inside(name: str) -> bool:
 def _write_sentence_transformers(folder: Path, graph: Graph, config: EncoderConfig) -> None:
     """The files by which sentence-transformers opens the encoder with the graph's pooling."""
     is_average = any(isinstance(block, GlobalAveragePooling1D) for block in graph.blocks)
-    pooling_folder = folder / "1_Pooling"
-    pooling_folder.mkdir(exist_ok=True)
     modules = [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
         {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
     ]
-    pooling = {
-        "word_embedding_dimension": config.hidden_size,
-        "pooling_mode_cls_token": graph.encoder.output == "cls",
-        "pooling_mode_mean_tokens": is_average,
-        "pooling_mode_max_tokens": graph.encoder.output == "sequence" and not is_average,
-    }
+    of_sequence: PoolingName = "average" if is_average else "max"
+    write_pooling(folder, "cls" if graph.encoder.output == "cls" else of_sequence, config.hidden_size)
     limit = graph.tokenizer.sequence_length if graph.tokenizer else config.max_sequence_length
     for path, content in (
         (folder / "modules.json", modules),
-        (pooling_folder / "config.json", pooling),
         (folder / "sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False}),
     ):
         write_text_atomically(path, json.dumps(content, indent=1) + "\n")

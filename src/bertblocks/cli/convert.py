@@ -24,7 +24,7 @@ def convert(
     ],
     output: Annotated[Path, typer.Option(help="Folder to write.", show_default=False)],
     keep_heads: Annotated[
-        bool, typer.Option("--keep-heads", help="Keep the heads of pretraining (BertForPreTraining).")
+        bool, typer.Option("--keep-heads", help="Keep the heads that transformers has a class for.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -34,6 +34,7 @@ def convert(
     """
     # Imported where it is needed: --help should not wait for torch.
     from bertblocks.assembly.conversion import convert
+    from bertblocks.checkpoints.listing import listed
 
     done = convert(source, output, keep_heads=keep_heads)
     config, dropped = done.checkpoint.config, done.checkpoint.dropped
@@ -46,6 +47,7 @@ def convert(
         "vocabulary_size": done.tokenizer.vocabulary_size,
         "casing": done.tokenizer.casing,
         "kept_heads": list(done.checkpoint.head),
+        "head_class": done.head_class,
         "dropped": list(dropped),
     }
     if as_json:
@@ -56,7 +58,6 @@ def convert(
         f"{done.tokenizer.vocabulary_size:,} tokens ({done.tokenizer.casing or 'casing unknown'})"
     )
     if dropped:
-        more = f" and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""
-        say(f"Left out, as they belong to no encoder: {', '.join(dropped[:_SHOWN])}{more}.")
-    opens = "AutoModelForPreTraining" if done.checkpoint.head else "AutoModel"
+        say(f"Left out, as they belong to no encoder: {listed(dropped, _SHOWN)}.")
+    opens = done.head_class or "AutoModel"
     say(f"It opens in transformers ({opens}), and here wherever an encoder is named.")
