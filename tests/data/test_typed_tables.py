@@ -175,6 +175,9 @@ def test_parquet_files_that_cannot_be_used(tmp_path):
         open_table(path, encoding="cp1252")
 
 
+_SHEET = "xl/worksheets/sheet1.xml"
+
+
 def _workbook(folder: Path, sheets: dict[str, list[list[object]]]) -> Path:
     workbook = openpyxl.Workbook()
     workbook.remove(workbook.active)
@@ -185,6 +188,17 @@ def _workbook(folder: Path, sheets: dict[str, list[list[object]]]) -> Path:
     path = folder / "t.xlsx"
     workbook.save(path)
     return path
+
+
+def _parts(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _write_parts(path: Path, parts: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
 
 
 def test_excel_sheets_keep_types_and_lines(tmp_path):
@@ -221,14 +235,21 @@ def test_excel_files_that_cannot_be_used(tmp_path):
         open_table(path)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+@pytest.mark.parametrize("part", [_SHEET, "xl/workbook.xml"])
+def test_a_damaged_excel_file_is_refused_however_late_it_shows(tmp_path, part, share):
+    rows = [["text", "label"], *([f"text {i}", i % 3] for i in range(1000))]
+    path = _workbook(tmp_path, {"first": rows})
+    parts = _parts(path)
+    _write_parts(path, {**parts, part: parts[part][: int(share * len(parts[part]))]})
+    with pytest.raises(DataError, match=r"t\.xlsx cannot be read as an Excel file"):
+        list(open_table(path).batches())
+
+
 def test_an_excel_sheet_with_a_wrong_extent_is_read_whole(tmp_path):
     path = _workbook(tmp_path, {"first": [["text", "label"], ["a", 1], ["b", 2]]})
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    sheet = "xl/worksheets/sheet1.xml"
-    assert b'<dimension ref="A1:B3"' in parts[sheet]
-    parts[sheet] = parts[sheet].replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1:A1"')
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
+    parts = _parts(path)
+    assert b'<dimension ref="A1:B3"' in parts[_SHEET]
+    changed = parts[_SHEET].replace(b'<dimension ref="A1:B3"', b'<dimension ref="A1:A1"')
+    _write_parts(path, {**parts, _SHEET: changed})
     assert _read(path).columns == {"text": ["a", "b"], "label": [1, 2]}

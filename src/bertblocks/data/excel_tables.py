@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ from bertblocks.data.batches import (
 from bertblocks.errors import DataError
 
 _READ_AT_ONCE = 256
+# What openpyxl raises for a file that is none, or is broken: it reads sheets lazily, so that some come late.
+_DAMAGED = (
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error, OSError, EOFError),
+    *(SyntaxError, ValueError, TypeError, LookupError, AttributeError),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,7 @@ class ExcelTable:
     def _rows(self, wanted: Sequence[str]) -> Iterator[Row | RowProblem]:
         positions = [self.columns.index(name) for name in wanted]
         with _opened(self.path) as workbook:
-            rows = _filled_rows(workbook[self.sheet])
+            rows = _filled_rows(workbook[self.sheet], self.path)
             next(rows)
             for row, (line, values) in enumerate(rows, 1):
                 if len(values) > len(self.columns):
@@ -87,7 +93,7 @@ def open_excel(path: Path, sheet: str | None) -> ExcelTable:
         name = names[0] if sheet is None and names else str(sheet)
         if name not in names:
             raise DataError(f"{path} has no sheet {name!r}. Its sheets are: {', '.join(map(repr, names))}.")
-        first = list(islice(_filled_rows(workbook[name]), 2))
+        first = list(islice(_filled_rows(workbook[name], path), 2))
     if not first:
         raise DataError(f"{path}: the sheet {name!r} is empty. Its first row must name the columns.")
     columns = column_names(path, first[0][1])
@@ -98,14 +104,8 @@ def open_excel(path: Path, sheet: str | None) -> ExcelTable:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with _no_style_warnings():
-            workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, OSError, KeyError, ValueError, SyntaxError) as error:
-        raise DataError(
-            f"{path} cannot be read as an Excel file (.xlsx): {error}. "
-            "A file with a password must be saved without it."
-        ) from error
+    with _reading(path):
+        workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         yield workbook
     finally:
@@ -113,21 +113,28 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _no_style_warnings() -> Iterator[None]:
-    # openpyxl warns of styles and validations that it does not keep, which nobody asks it to.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _reading(path: Path) -> Iterator[None]:
+    """Let openpyxl read, and say in one way what it finds damaged."""
+    try:
+        # It warns of styles and validations that it does not keep, which nobody asks it to.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except _DAMAGED as error:
+        raise DataError(
+            f"{path} cannot be read as an Excel file (.xlsx): {error}. Save it again in Excel; one with a "
+            "password must be saved without it."
+        ) from error
 
 
-def _filled_rows(worksheet: Any) -> Iterator[tuple[int, list[Any]]]:
+def _filled_rows(worksheet: Any, path: Path) -> Iterator[tuple[int, list[Any]]]:
     """Give sheet row and values of every row that is not blank, without the empty cells at its end."""
     # Some programs store a wrong extent, which would hide cells.
     worksheet.reset_dimensions()
     rows = worksheet.iter_rows()
     line = 0
     while True:
-        with _no_style_warnings():
+        with _reading(path):
             chunk = [[_value(cell) for cell in row] for row in islice(rows, _READ_AT_ONCE)]
         if not chunk:
             return
