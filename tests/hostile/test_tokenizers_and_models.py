@@ -95,6 +95,26 @@ TOKENIZERS: dict[str, tuple[Attack, str]] = {
         ),
         "its pre_tokenizer has the pattern",
     ),
+    "pattern with a slow alternative": (step(pattern={"Regex": "a|b*c"}), "which may take very long"),
+    "pattern with a repeated group": (step(pattern={"Regex": "(?:ab?)+"}), "which may take very long"),
+    "pattern of 10,000 alternatives": (
+        step(pattern={"Regex": "|".join("a" * 10_000)}),
+        "up to 20 alternatives",
+    ),
+    "pattern that matches nothing, fifty times": (
+        edit_json(
+            "tokenizer.json",
+            normalizer={
+                "type": "Sequence",
+                "normalizers": [{**STEP, "pattern": {"Regex": "b*"}, "content": "x"}] * 50,
+            },
+        ),
+        "or match nothing",
+    ),
+    "words without end": (
+        model(type="WordPiece", vocab={"a": 0}, unk_id=None, max_input_chars_per_word=-1),
+        "max_input_chars_per_word is -1",
+    ),
     "texts that double fifty times": (
         edit_json("tokenizer.json", normalizer={"type": "Sequence", "normalizers": [STEP] * 50}),
         "times longer, expected at most 64",

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from bertblocks._foreign_files import (
-    TOKENIZER_LIMIT,
-    is_there,
-    parse_json_object,
-    read_file,
-    read_json_object,
-)
+from bertblocks._foreign_files import is_there, read_json_object
 from bertblocks.errors import CheckpointError
 from bertblocks.text.google_folders import is_google_folder, read_google_vocabulary
 from bertblocks.text.google_rules import google_lowercase, refuse_other_rules
 from bertblocks.text.other_models import OtherModel
 from bertblocks.text.tokenizer import Tokenizer, TokenModel
-from bertblocks.text.tokenizer_json import check_tokenizer_json
+from bertblocks.text.tokenizer_json import check_word_length, read_tokenizer_json
 from bertblocks.text.vocabulary import (
     Role,
     ShippedName,
@@ -86,13 +81,12 @@ def _read_model(folder: Path) -> TokenModel:
         if is_google_folder(folder) and not configuration:
             return WordPieceModel(read_google_vocabulary(vocabulary_path))
         return _read_wordpiece(vocabulary_path, configuration, lower=None)
-    content = read_file(definition_path, limit=TOKENIZER_LIMIT)
-    definition = parse_json_object(content, str(definition_path))
-    check_tokenizer_json(definition, definition_path)
+    definition = read_tokenizer_json(definition_path)
     lower = google_lowercase(definition)
     if lower is None:
+        check_word_length(definition, definition_path)
         roles = _configured_roles({**_read_json(folder / "special_tokens_map.json"), **configuration})
-        return OtherModel(content.decode(), roles, str(definition_path))
+        return OtherModel(json.dumps(definition, ensure_ascii=False), roles, str(definition_path))
     vocabulary = _vocabulary_of(definition, definition_path, _do_lower_case(configuration, lower))
     if not is_there(vocabulary_path):
         refuse_other_rules(configuration, vocabulary.casing, str(folder))

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bertblocks._foreign_files import TOKENIZER_LIMIT, parse_json_object, read_file
 from bertblocks.errors import CheckpointError
 
 _NUM_SHOWN = 5
@@ -23,19 +24,62 @@ _LONGEST_WORD = 1000  # WordPiece takes quadratic time in it
 _LONGEST_REPLACEMENT_BYTES = 128
 """Of a SentencePiece normalizer; NFKC's longest has 33 bytes."""
 
-# Letters, escapes such as \s or \p{L}, classes; then at most one repetition, which must be the last item: a
-# search then looks at no character more often than the pattern is long.
-_ATOM = r"(?:[^\\\[\](){}*+?|^$.]|\\[^1-9gkKGX]|\\[pP]\{\^?\w+\}|\[\^?(?:[^\\\[\]]|\\[^1-9])+\])"
-_LINEAR = re.compile(rf"{_ATOM}{{0,10}}(?:{_ATOM}(?:[*+?]|\{{\d{{1,2}}(?:,\d{{0,2}})?\}}))?")
+# What is searched in linear time: up to 20 alternatives, each of single characters and classes of which only
+# the last may be repeated. At any place such a search fails after as many characters as the pattern is long,
+# or goes on behind what it found. None may match nothing: a replacement would stand before every character.
+_ATOM = (
+    r"(?:[^\\\[\](){}*+?|^$]"
+    r"|\\(?:[sSdDwWhHnrtfvae0RNO]|[^A-Za-z0-9]|[pP]\{\^?\w+\}|x\{[0-9A-Fa-f]{1,8}\}|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})"
+    r"|\[\^?(?:[^\\\[\]]|\\[^1-9])+\])"
+)
+_SOME = r"(?:\+|\{[1-9]\d?(?:,\d{0,2})?\})"
+_ANY = r"(?:[*?]|\{\d{1,2}(?:,\d{0,2})?\})"
+_SEQUENCE = rf"(?:{_ATOM}{{0,10}}{_ATOM}(?:{_SOME}|{_ATOM}{_ANY})?)"
+_ALTERNATIVES = rf"{_SEQUENCE}(?:\|{_SEQUENCE}){{0,19}}"
+_LINEAR = re.compile(rf"{_ALTERNATIVES}|\((?:\?:)?{_ALTERNATIVES}\)")
 
 
-def check_tokenizer_json(definition: Mapping[str, Any], path: Path) -> None:
-    """Check as much of a `tokenizer.json` as the library does not; the library checks the rest.
+def read_tokenizer_json(path: Path) -> dict[str, Any]:
+    """Read a `tokenizer.json`, and check as much of it as the library does not.
 
     Raises:
-        CheckpointError: If a part has another type than it should, or may take unbounded time or memory;
-            every problem at once.
+        CheckpointError: If it cannot be read, or a part has another type than it should, or may take
+            unbounded time or memory; every problem at once.
     """
+    definition = parse_json_object(read_file(path, limit=TOKENIZER_LIMIT), str(path))
+    _name_model_type(definition.get("model"))
+    _check(definition, path)
+    return definition
+
+
+def check_word_length(definition: Mapping[str, Any], path: Path) -> None:
+    """Refuse a WordPiece model that cuts longer words into pieces than can be done in bounded time.
+
+    Raises:
+        CheckpointError: If words may have more than 1,000 characters.
+    """
+    longest = definition["model"].get("max_input_chars_per_word", 0)
+    if longest > _LONGEST_WORD:
+        raise CheckpointError(
+            f"{path}: its max_input_chars_per_word is {longest:,}, expected at most {_LONGEST_WORD:,}, as "
+            f"WordPiece takes quadratic time in it. Set it to {_LONGEST_WORD:,} if your texts have no longer "
+            "words, which would then be unknown; else split the texts into shorter words."
+        )
+
+
+def _name_model_type(model: Any) -> None:
+    """Write the type into a model that lacks it, as in files of tokenizers < 0.9, by the library's rule."""
+    if not isinstance(model, dict) or model.get("type") is not None:
+        return
+    if isinstance(model.get("vocab"), list):
+        model["type"] = "Unigram"
+    elif "merges" in model:
+        model["type"] = "BPE"
+    else:
+        model["type"] = "WordPiece" if "max_input_chars_per_word" in model else "WordLevel"
+
+
+def _check(definition: Mapping[str, Any], path: Path) -> None:
     problems = [
         *_part_problems(definition),
         *_added_problems(definition.get("added_tokens")),
@@ -83,8 +127,8 @@ def _model_problems(model: Any) -> Iterator[str]:
     if unknown is not None and not (_is_id(unknown) and unknown < len(vocabulary)):
         yield f"its unk_id is {unknown!r:.50}, expected one of the {len(vocabulary):,} ids"
     longest = model.get("max_input_chars_per_word", 0)
-    if type(longest) is not int or not 0 <= longest <= _LONGEST_WORD:
-        yield f"max_input_chars_per_word is {longest!r:.50}, expected at most {_LONGEST_WORD:,}"
+    if not _is_id(longest):
+        yield f"its max_input_chars_per_word is {longest!r:.50}, expected a number of characters"
 
 
 def _is_token(value: Any) -> bool:
@@ -152,8 +196,9 @@ def _pattern_problems(part: str, step: Mapping[str, Any]) -> Iterator[str]:
     regex = pattern.get("Regex") if isinstance(pattern, dict) else None
     if regex is not None and not (isinstance(regex, str) and _LINEAR.fullmatch(regex)):
         yield (
-            f"its {part} has the pattern {regex!r:.100}, which may take very long on some texts: expected "
-            "characters and classes, of which only the last is repeated, such as ' {2,}'"
+            f"its {part} has the pattern {regex!r:.100}, which may take very long on some texts, or match "
+            "nothing: expected up to 20 alternatives of characters and classes, of which only the last is "
+            "repeated, such as ' {2,}|[\\r\\n]'"
         )
 
 
