@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from bertblocks.assembly import build, built_sizes
+from bertblocks.assembly import build, built_sizes, check_fit
 from bertblocks.blocks import (
     BertEncoder,
     BertPooler,
@@ -24,6 +25,7 @@ from bertblocks.blocks import (
 )
 from bertblocks.encoder import EncoderConfig, PackedTokens, pool
 from bertblocks.errors import CheckpointError, ConfigError, GraphError
+from bertblocks.text import load_tokenizer
 from tiny import HIDDEN, POSITIONS, tiny_encoder_folder
 
 RANDOM = BertEncoder(vocabulary_size=200, num_layers=2, num_heads=2, hidden_size=16, intermediate_size=32)
@@ -228,3 +230,64 @@ def test_names_that_the_encoder_does_not_know():
         EncoderConfig(activation="swish")
     with pytest.raises(ConfigError, match="pooling is 'mean', but must be one of cls, average, max"):
         pool(torch.zeros(PACKED.num_tokens, 4), PACKED, "mean")
+
+
+def test_a_pooler_behind_a_pooling_is_new(folder):
+    # It was trained on first tokens.
+    stored = load_file(folder / "model.safetensors")["pooler.dense.weight"]
+    head = build(pretrained(folder, GlobalMaxPooling1D(), BertPooler(), output="sequence")).head
+    assert not torch.equal(head[0].weight, stored)
+
+
+class TestTheVocabularyOfOtherWeights:
+    def graph(self, weights, vocabulary):
+        tokenizer = BertTokenizer(vocabulary=str(vocabulary), sequence_length=64)
+        encoder = PretrainedBertEncoder(weights=str(weights))
+        return Graph([TextInput("x"), tokenizer, encoder, LAST, TARGET])
+
+    def test_is_refused_when_built(self, tiny_encoder):
+        cased, uncased = tiny_encoder("cased"), tiny_encoder("uncased")
+        with pytest.raises(GraphError, match=r"another than they were trained on: .*theirs has 275 tokens"):
+            build(self.graph(cased, uncased))
+
+    def test_of_the_same_size_is_refused_by_its_first_other_token(self, folder, tmp_path):
+        other = tmp_path / "other"
+        shutil.copytree(folder, other)
+        for name in ("vocab.txt", "tokenizer.json"):
+            path = other / name
+            if path.exists():
+                text = path.read_text(encoding="utf-8")
+                path.write_text(text.replace("film", "mlif"), encoding="utf-8")
+        with pytest.raises(GraphError, match=r"is 'film' in theirs and 'mlif' in it\. Set vocabulary="):
+            build(self.graph(folder, other))
+
+    def test_by_another_name_is_taken(self, folder, tmp_path):
+        copied = tmp_path / "copied"
+        shutil.copytree(folder, copied)
+        build(self.graph(folder, copied))
+
+    def test_is_not_asked_for_where_the_weights_bring_none(self, folder, tmp_path):
+        bare = tmp_path / "bare"
+        bare.mkdir()
+        for name in ("config.json", "model.safetensors"):
+            shutil.copy(folder / name, bare / name)
+        build(self.graph(bare, folder))
+
+
+def test_a_graph_larger_than_the_memory_is_refused_at_once():
+    huge = BertEncoder(vocabulary_size=2**31 - 1, hidden_size=768)
+    with pytest.raises(GraphError, match=r"parameters take 6,144 GiB, .*: make BertEncoder smaller"):
+        build(on_ids(huge))
+
+
+def test_a_graph_is_made_of_a_list():
+    for wrong in (None, TextInput("x"), "TextInput"):
+        with pytest.raises(GraphError, match=r"A graph takes a list of blocks, found .*: write Graph"):
+            Graph(wrong)
+
+
+def test_a_length_that_leaves_a_pair_no_room():
+    tokenizer = load_tokenizer("mini", sequence_length=5)
+    check_fit(tokenizer, EncoderConfig(vocab_size=160_000))
+    with pytest.raises(GraphError, match="4 special tokens around a pair: set sequence_length=6 or more"):
+        check_fit(tokenizer, EncoderConfig(vocab_size=160_000), pair=True)

@@ -125,7 +125,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         output="sequence" if pooling else "cls",
         trainable=draw(st.booleans()),
     )
-    texts = [*map(TextInput, names[:-1]), BertTokenizer(sequence_length=draw(st.integers(3, 512)))]
+    texts = [*map(TextInput, names[:-1]), BertTokenizer(sequence_length=draw(st.integers(5, 512)))]
     inputs = texts if draw(st.booleans()) else [TokenIdsInput(names[0])]
     last = Dense(draw(st.integers(2, 9)), activation="softmax")
     return Graph([*inputs, encoder, *pooling, *draw(st.lists(hidden, max_size=3)), last, Target(names[-1])])

@@ -6,6 +6,7 @@ import torch
 
 from bertblocks.encoder import BertEncoder, EncoderConfig, PackedTokens, pool
 from bertblocks.encoder.attention import _attend_padded, _pad, _padded_slots, attend, attend_first
+from bertblocks.encoder.id_range import check_ids
 from bertblocks.errors import DataError, ShapeError
 
 
@@ -91,3 +92,21 @@ def test_an_id_outside_the_vocabulary_is_named_before_it_is_looked_up():
     with pytest.raises(DataError, match="the id -1 at position 0"):
         encoder(PackedTokens.pack([np.array([-1, 3])]))
     assert encoder(PackedTokens.pack(rows[:1])).shape == (1, 8)
+
+
+def test_an_id_outside_the_vocabulary_is_found_on_other_devices_and_in_groups():
+    config = EncoderConfig(
+        vocab_size=50, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+    )
+    with torch.device("meta"):
+        encoder = BertEncoder(config)
+    good = PackedTokens.pack([np.array([0, 49])]).to("meta")
+    assert encoder(good).shape == (1, 8)
+    packed = PackedTokens.pack([np.array([1, 2]), np.array([3, 50])])
+    first, second = packed.groups(2)
+    check_ids(first, 50)
+    with pytest.raises(DataError, match="Sequence 0 of the batch has the id 50 at position 1"):
+        check_ids(second, 50)
+    # Told by the range alone; only to name the id are the ids fetched, which this device does not have.
+    with pytest.raises(NotImplementedError, match="no data"):
+        encoder(packed.to("meta"))

@@ -20,7 +20,7 @@ from bertblocks.assembly.building import (
     load_encoder_module,
     window_pooling,
 )
-from bertblocks.assembly.fitting import check_fit, check_task, load_block_tokenizer
+from bertblocks.assembly.fitting import check_fit, check_task, check_vocabulary, load_block_tokenizer
 from bertblocks.assembly.model import TextModel
 from bertblocks.blocks import Graph, Task, TokenIdsInput
 from bertblocks.checkpoints import (
@@ -141,7 +141,8 @@ def assemble(graph: Graph, task: Task) -> AssembledModel:
     check_task(graph, task)
     tokenizer = None if graph.tokenizer is None else load_block_tokenizer(graph.tokenizer)
     module = build_module(graph)
-    check_fit(tokenizer, module.encoder.config)
+    check_fit(tokenizer, module.encoder.config, pair=len(graph.inputs) == 2)
+    check_vocabulary(graph, tokenizer)
     weights = getattr(graph.encoder, "weights", None)
     return AssembledModel(
         graph=graph,
@@ -179,7 +180,7 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     head = build_head(saved.graph.head, saved.config.hidden_size)
     _load_head(head, saved, path)
     module = TextModel(encoder, graph_pooling(saved.graph), head, window_pooling(saved.graph)).eval()
-    check_fit(tokenizer, saved.config)
+    check_fit(tokenizer, saved.config, pair=len(saved.graph.inputs) == 2)
     return AssembledModel(
         graph=saved.graph,
         task=saved.task,

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from bertblocks.assembly.fitting import check_fit, load_block_tokenizer
+from bertblocks.assembly.fitting import check_fit, check_memory, check_vocabulary, load_block_tokenizer
 from bertblocks.assembly.model import TextModel
 from bertblocks.blocks import BertEncoder as BertEncoderBlock
 from bertblocks.blocks import BertPooler, Block, Dense, Dropout, GlobalMaxPooling1D, Graph
@@ -38,17 +38,21 @@ def build(graph: Graph) -> TextModel:
         The module in training mode, float32, on the CPU; frozen parts have requires_grad off.
 
     Raises:
-        GraphError: If the tokenizer has ids or lengths that the encoder has no rows for.
+        GraphError: If the tokenizer is not that of the weights, has ids or lengths that the encoder has no
+            rows for, or the parameters are more than this machine's memory.
         CheckpointError: If the encoder's weights or the vocabulary cannot be found or read.
     """
     module = build_module(graph)
     if graph.tokenizer is not None:
-        check_fit(load_block_tokenizer(graph.tokenizer), module.encoder.config)
+        tokenizer = load_block_tokenizer(graph.tokenizer)
+        check_fit(tokenizer, module.encoder.config, pair=len(graph.inputs) == 2)
+        check_vocabulary(graph, tokenizer)
     return module
 
 
 def build_module(graph: Graph) -> TextModel:
     """Build the module of a graph whose tokenizer the caller checks, as `build` says."""
+    check_memory(graph)
     block = graph.encoder
     if isinstance(block, BertEncoderBlock):
         encoder, pooler = _random_encoder(block), None
@@ -58,9 +62,10 @@ def build_module(graph: Graph) -> TextModel:
     encoder.requires_grad_(block.trainable)
     head = build_head(graph.head, encoder.config.hidden_size)
     index = next(i for i, block in enumerate(graph.head) if not isinstance(block, Dropout))
-    # RoBERTa's family never pretrained its pooler, and transformers begins with a new one there.
-    pretrained = pooler is not None and encoder.config.family == "bert"
-    if pooler is not None and pretrained and isinstance(graph.head[index], BertPooler):
+    # The pooler was trained on first tokens. RoBERTa's family never trained its own, and transformers begins
+    # with a new one there.
+    fits = block.output == "cls" and encoder.config.family == "bert"
+    if pooler is not None and fits and isinstance(graph.head[index], BertPooler):
         head[index].load_state_dict(pooler)
     return TextModel(encoder, graph_pooling(graph), head, window_pooling(graph))
 

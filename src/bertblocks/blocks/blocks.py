@@ -38,6 +38,9 @@ NAMED_VOCABULARY_SIZES = {"multilingual-cased": 119_547, "english-uncased": 30_5
 
 MIN_SEQUENCE_LENGTH = 3
 MAX_SEQUENCE_LENGTH = 512  # the rows of BERT's position table
+MAX_LAYERS = 1000
+MAX_SIZE = 2**31 - 1
+"""The largest width, vocabulary or number of units: what a 32-bit number holds."""
 
 
 @dataclass(frozen=True)

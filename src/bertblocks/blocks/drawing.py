@@ -11,7 +11,7 @@ from bertblocks.blocks.blocks import Block, TextInput
 from bertblocks.blocks.sizes import BlockSize
 
 _UNKNOWN = "known when built"
-# Two boxes of a pair, the gap between them and a margin stay below 100 columns.
+# Two boxes of a pair, the gap between them and a margin stay below 80 columns.
 _INNER = 70
 _PAIR_INNER, _PAIR_GAP = 32, 4
 _LONGEST_OPTION = 60

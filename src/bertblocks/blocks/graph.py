@@ -42,6 +42,8 @@ class Graph:
     blocks: tuple[Block, ...]
 
     def __init__(self, blocks: Sequence[Block]) -> None:
+        if not isinstance(blocks, list | tuple):
+            raise GraphError(f"A graph takes a list of blocks, found {blocks!r:.100}: write Graph([...]).")
         object.__setattr__(self, "blocks", tuple(blocks))
         if problems := graph_problems(self.blocks):
             raise GraphError("The blocks cannot be joined:\n" + "\n".join(f"- {text}" for text in problems))

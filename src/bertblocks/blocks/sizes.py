@@ -128,7 +128,7 @@ def _sizes(blocks: Sequence[Block], encoder: EncoderSizes | None) -> Iterator[Bl
 
 
 def _shape(port: Port, length: int, width: int | None) -> str:
-    wide = "width known when built" if width is None else str(width)
+    wide = "width unknown" if width is None else str(width)
     return {
         Port.TEXT: "(rows)",
         Port.TOKENS: f"(rows, up to {length} tokens)",

@@ -41,13 +41,12 @@ class BertEncoder(nn.Module):
 
         Raises:
             ShapeError: If a sequence is longer than the position table.
-            DataError: If an id is outside the vocabulary; looked for on a CPU only, where it costs nothing.
+            DataError: If an id is outside the vocabulary.
         """
         longest, limit = max(packed.lengths), self.config.max_sequence_length
         if longest > limit:
             raise ShapeError(f"A sequence has {longest} tokens, but the position table ends at {limit}.")
-        if packed.input_ids_T.device.type == "cpu":
-            check_ids(packed, self.config.vocab_size)
+        check_ids(packed, self.config.vocab_size)
         x_TD = self.embeddings(packed)
         for layer in self.layers[:-1]:
             x_TD = layer(x_TD, packed)

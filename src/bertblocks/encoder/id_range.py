@@ -15,16 +15,19 @@ def check_ids(packed: PackedTokens, vocabulary_size: int) -> None:
     """Refuse ids outside 0 to vocabulary_size - 1.
 
     Args:
-        packed: On the CPU: on a GPU the answer would have to be waited for.
+        packed: Its id_range answers without waiting for a GPU; where it has none, the ids are asked.
         vocabulary_size: Rows of the word embedding.
 
     Raises:
         DataError: Names the first such id with its sequence and position, both counted from 0.
     """
-    lowest, highest = torch.aminmax(packed.input_ids_T)
-    if int(lowest) >= 0 and int(highest) < vocabulary_size:
+    lowest, highest = packed.id_range or (int(id) for id in torch.aminmax(packed.input_ids_T))
+    if lowest >= 0 and highest < vocabulary_size:
         return
+    packed = packed.to("cpu")
     outside_T = (packed.input_ids_T < 0) | (packed.input_ids_T >= vocabulary_size)
+    if not outside_T.any():  # A group of sequences has the range of the whole.
+        return
     index = int(outside_T.nonzero()[0])
     sequence = int(torch.searchsorted(packed.cu_seqlens, index, right=True)) - 1
     others = int(outside_T.sum()) - 1

@@ -37,6 +37,8 @@ class PackedTokens:
         position_ids_T: Position of each token in its own sequence, from 0, int64.
         cu_seqlens: Offsets of the sequences, int32, shape (B + 1,); the last one is T.
         lengths: The B lengths as Python integers, so that no loop has to ask a GPU for them.
+        id_range: The lowest and the highest id, so that nothing has to ask a GPU for them; None where they
+            are not known.
         windows: Where several sequences are windows of one text: how many each text has, in order; None where
             every sequence is a text of its own.
     """
@@ -46,6 +48,7 @@ class PackedTokens:
     position_ids_T: Tensor
     cu_seqlens: Tensor
     lengths: tuple[int, ...]
+    id_range: tuple[int, int] | None = None
     windows: tuple[int, ...] | None = None
 
     @classmethod
@@ -76,17 +79,19 @@ class PackedTokens:
             raise ShapeError(f"{len(lengths)} sequences came with {len(num_first)} values of num_first.")
         if windows is not None and (sum(windows) != len(lengths) or min(windows) < 1):
             raise ShapeError(f"{len(lengths)} sequences cannot be {sum(windows)} windows, at least 1 a text.")
+        ids_T = np.concatenate(ids)
         positions = np.concatenate([np.arange(length) for length in lengths])
         if num_first is None:
             segments = np.zeros(len(positions), dtype=np.int64)
         else:
             segments = (positions >= np.repeat(num_first, lengths)).astype(np.int64)
         return cls(
-            input_ids_T=torch.from_numpy(np.concatenate(ids)),
+            input_ids_T=torch.from_numpy(ids_T),
             segment_ids_T=torch.from_numpy(segments),
             position_ids_T=torch.from_numpy(positions),
             cu_seqlens=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
             lengths=lengths,
+            id_range=(int(ids_T.min()), int(ids_T.max())),
             windows=None if windows is None else tuple(windows),
         )
 
@@ -128,6 +133,7 @@ class PackedTokens:
                 position_ids_T=self.position_ids_T[start:stop],
                 cu_seqlens=self.cu_seqlens[first : last + 1] - self.cu_seqlens[first],
                 lengths=self.lengths[first:last],
+                id_range=self.id_range,
             )
             first, start = last, stop
 
