@@ -35,7 +35,8 @@ def plan_steps(
     Args:
         lengths: Tokens of each sequence.
         step_tokens: Most tokens of a step, unless min_texts needs more.
-        min_texts: A step takes at least this many sequences, so that long texts do not make noisy steps.
+        min_texts: A step takes at least this many sequences, so that long texts do not make noisy steps; what
+            is left at the end and is fewer joins the step before.
         seed: Of the permutation, for instance (seed, epoch); the same seed gives the same steps.
 
     Yields:
@@ -43,7 +44,10 @@ def plan_steps(
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     order = np.random.default_rng(seed).permutation(len(lengths))
-    yield from _fill(lengths, order, step_tokens, min_items=min_texts)
+    steps = list(_fill(lengths, order, step_tokens, min_items=min_texts))
+    if len(steps) > 1 and len(steps[-1]) < min_texts:
+        steps[-2:] = [np.concatenate(steps[-2:])]
+    yield from steps
 
 
 def _fill(

@@ -29,6 +29,7 @@ def frozen_vectors(
     encoded: Sequence[Encoded],
     *,
     precision: Literal["float32", "bfloat16"],
+    batch_tokens: int,
     device: torch.device,
     path: Path | None,
     resume: bool,
@@ -40,6 +41,7 @@ def frozen_vectors(
         module: On its device.
         encoded: Tokenized texts, in parts.
         precision: Of the encoder's products.
+        batch_tokens: Most tokens that go through the encoder at once.
         device: Where the module is.
         path: File of the vectors; None keeps them in memory.
         resume: Read the file where it is there.
@@ -51,7 +53,7 @@ def frozen_vectors(
     if resume and path is not None and path.exists():
         stored: NDArray[np.float32] = np.load(path, allow_pickle=False)
         return stored
-    vectors = _compute(module, encoded, precision, device, on_event)
+    vectors = _compute(module, encoded, precision, batch_tokens, device, on_event)
     if path is not None:
         with replace_when_done(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, vectors, allow_pickle=False)
@@ -62,6 +64,7 @@ def _compute(
     module: TextModel,
     encoded: Sequence[Encoded],
     precision: Literal["float32", "bfloat16"],
+    batch_tokens: int,
     device: torch.device,
     on_event: Listener,
 ) -> NDArray[np.float32]:
@@ -73,7 +76,10 @@ def _compute(
     num_tokens = sum(len(ids) for part in encoded for ids in part.ids)
     progress = _Progress(sum(len(part) for part in encoded), num_tokens, on_event)
     return np.concatenate(
-        [run_packed(frozen, part, device=device, on_batch=progress.count) for part in encoded]
+        [
+            run_packed(frozen, part, batch_tokens=batch_tokens, device=device, on_batch=progress.count)
+            for part in encoded
+        ]
     )
 
 

@@ -60,16 +60,20 @@ class RunLog:
             _write_scalars(self._writer, event)
 
     def _begin(self, first: StepDone | EpochDone) -> None:
-        self._drop_repeated(first)
+        kept = self._drop_repeated(first)
         self._file = self._path.open("a", encoding="utf-8", newline="\n")
         if self._make_writer is not None:
             # TensorBoard itself hides what an earlier try wrote from this step on.
             self._writer = self._make_writer(str(self._events), purge_step=first.step)
+            if isinstance(first, EpochDone) and kept:
+                # Going on with an epoch's end, it hides that step too, which is not done again.
+                step = {key: value for key, value in kept[-1].items() if key != "event"}
+                _write_scalars(self._writer, StepDone(**step))
 
-    def _drop_repeated(self, first: StepDone | EpochDone) -> None:
-        """Keep the lines of an earlier try up to where this one goes on."""
+    def _drop_repeated(self, first: StepDone | EpochDone) -> list[dict[str, Any]]:
+        """Keep the lines of an earlier try up to where this one goes on, and return them."""
         if not self._path.exists():
-            return
+            return []
         steps_kept = first.step - 1 if isinstance(first, StepDone) else first.step
         kept = []
         for line in self._path.read_text(encoding="utf-8").splitlines():
@@ -78,8 +82,9 @@ class RunLog:
                 steps_kept if isinstance(first, StepDone) or entry.get("event") == "step" else steps_kept - 1
             )
             if entry.get("step", limit + 1) <= limit:
-                kept.append(line)
-        write_text_atomically(self._path, "".join(f"{line}\n" for line in kept))
+                kept.append(entry)
+        write_text_atomically(self._path, "".join(json.dumps(entry) + "\n" for entry in kept))
+        return kept
 
 
 def _parsed(line: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from bertblocks.blocks import BertEncoder, BertPooler, Graph, Task
 from bertblocks.data import check_weights, chosen_class_weights, class_weights_in_loss, mean_one
 from bertblocks.encoder import choose_precision, resolve_device
 from bertblocks.errors import ConfigError, GraphError
-from bertblocks.evaluation import primary_metric
 from bertblocks.text import Encoded
 from bertblocks.training.events import Listener, Outcome, ignore
 from bertblocks.training.frozen_vectors import VECTORS, frozen_vectors
@@ -102,6 +101,7 @@ def train_model(
         trainable = graph.encoder.trainable
         settings = settings.resolved(
             model.module.encoder.config,
+            task.kind,
             trainable=trainable,
             steps_per_epoch=_steps_per_epoch(rows.train_encoded, settings, trainable=trainable),
             from_scratch=isinstance(graph.encoder, BertEncoder),
@@ -235,8 +235,8 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
     weights = class_weights_in_loss(settings.class_weight, rows.train.targets, task, row_weights)
     class_weights_C = None if weights is None else torch.from_numpy(weights).to(context.device)
     module = context.model.module
-    if settings.learning_rate is None or settings.head_learning_rate is None:
-        raise ConfigError("The learning rates are not resolved.")
+    if settings.learning_rate is None or settings.head_learning_rate is None or settings.metric is None:
+        raise ConfigError("The learning rates and the metric are not resolved.")
     poolers, new_layers = nn.ModuleList(), nn.ModuleList()
     for block, layer in zip(context.model.graph.head, module.head, strict=True):
         (poolers if isinstance(block, BertPooler) else new_layers).append(layer)
@@ -260,7 +260,7 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
         row_weights=None if row_weights is None else torch.from_numpy(row_weights),
         task=task,
         settings=settings,
-        metric=settings.metric or primary_metric(task.kind),
+        metric=settings.metric,
         validate=None if validation is None else validation.figures,
         work=context.work,
         on_event=context.on_event,
@@ -277,6 +277,7 @@ def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
         context.model.module,
         encoded,
         precision=context.precision,
+        batch_tokens=context.settings.encoding_tokens,
         device=context.device,
         path=context.work / VECTORS if context.work else None,
         resume=context.resume,

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
+from bertblocks.assembly import DEFAULT_BATCH_TOKENS
 from bertblocks.blocks import TaskKind
 from bertblocks.encoder import EncoderConfig, Precision
 from bertblocks.errors import ConfigError
-from bertblocks.evaluation import selection_metrics
+from bertblocks.evaluation import selection_metric, selection_metrics
 
 OptimizerName = Literal["adamw", "google-adamw"]
 
@@ -73,6 +74,7 @@ class TrainingSettings:
         epochs: Passes over the training rows, at most.
         batch_tokens: Most tokens that go through the encoder at once.
         min_batch_texts: A step takes at least this many texts, in several parts where batch_tokens is less.
+            Of no effect where the encoder is frozen: a step is then of 64 vectors.
         learning_rate: Peak of the schedule.
         head_learning_rate: The same for dense layers, which start from nothing; BERT's pooler does not.
         warmup_fraction: Share of all steps in which the rate rises from 0; then it falls linearly to 0.
@@ -80,7 +82,8 @@ class TrainingSettings:
         max_grad_norm: Gradients are scaled down to this global norm.
         optimizer: "adamw" corrects Adam's bias; "google-adamw" does not, as BERT was trained (epsilon 1e-6).
         class_weight: "auto" weighs classes inversely to their frequency; or a weight for each label.
-        metric: What the best epoch is chosen by; None is the task's own.
+        metric: What the best epoch is chosen by; None is the task's own (see `selection_metric`), and macro
+            F1 where classes have weights.
         patience: Stop after so many epochs without a gain.
         precision: "auto" takes the fastest on this machine.
         device: "auto" takes CUDA where there is one.
@@ -169,12 +172,19 @@ class TrainingSettings:
             )
 
     def resolved(
-        self, config: EncoderConfig, *, trainable: bool, steps_per_epoch: int, from_scratch: bool = False
+        self,
+        config: EncoderConfig,
+        kind: TaskKind,
+        *,
+        trainable: bool,
+        steps_per_epoch: int,
+        from_scratch: bool = False,
     ) -> TrainingSettings:
-        """The same settings with every None replaced by the default for this encoder and table.
+        """The same settings with every None replaced by the default for this encoder, task and table.
 
         Args:
             config: The encoder's sizes.
+            kind: Of the task.
             trainable: Whether the encoder is trained too, or only the head on its vectors.
             steps_per_epoch: Steps that an epoch has.
             from_scratch: Whether the encoder's weights are random.
@@ -189,7 +199,19 @@ class TrainingSettings:
             patience=self.patience or max(_MIN_PATIENCE, math.ceil(epochs * _PATIENCE)),
             learning_rate=self.learning_rate or rate,
             head_learning_rate=self.head_learning_rate or self.learning_rate or defaults.head_rate,
+            metric=self.metric or self._metric(kind),
         )
+
+    def _metric(self, kind: TaskKind) -> str:
+        if self.class_weight is not None and kind != "multilabel":
+            # Who weighs rare classes more does not want the epoch that never finds them.
+            return "macro_f1"
+        return selection_metric(kind)
+
+    @property
+    def encoding_tokens(self) -> int:
+        """Most tokens that go through the encoder at once where no gradient is needed."""
+        return min(self.batch_tokens, DEFAULT_BATCH_TOKENS)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types that from_json reads back."""

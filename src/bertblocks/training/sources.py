@@ -22,6 +22,7 @@ from bertblocks.training.settings import TrainingSettings
 
 # A step on cached vectors; they are small, so it is their number that counts and not their tokens.
 _VECTORS_A_STEP = 64
+_MIN_VECTORS_A_STEP = 16
 
 
 class StepSource(Protocol):
@@ -60,7 +61,7 @@ def text_steps(
 def vector_steps(num_vectors: int, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:
     """An epoch's steps through cached vectors."""
     ones = np.ones(num_vectors, dtype=np.int64)
-    return plan_steps(ones, step_tokens=_VECTORS_A_STEP, min_texts=1, seed=(seed, epoch))
+    return plan_steps(ones, step_tokens=_VECTORS_A_STEP, min_texts=_MIN_VECTORS_A_STEP, seed=(seed, epoch))
 
 
 class TextSource:
@@ -105,7 +106,12 @@ class TextSource:
         assert self._validation is not None, "validation_logits() needs validation rows"
         self._module.eval()
         with self._autocast():
-            logits = run_packed(self._module, self._validation, device=self._device)
+            logits = run_packed(
+                self._module,
+                self._validation,
+                batch_tokens=self._settings.encoding_tokens,
+                device=self._device,
+            )
         self._module.train()
         return logits
 

@@ -102,6 +102,8 @@ def train_table(
     check_task(graph, rows.task)
     identity = run_identity(run, rows, graph)
     with held(run.work):
+        # Again, as the table took its time to read and another run may have come and gone.
+        check_places(run, resume=resume)
         if (Path(run.output) / RUN_FILE).exists():
             return _finished_before(run, rows, identity, say)
         resumed = resume and (run.work / RUN_FILE).exists()

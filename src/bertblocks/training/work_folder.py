@@ -34,6 +34,10 @@ MODEL_FOLDER = "model"
 
 _LOCK = "lock"
 
+# Settings that change no weight: a resumed run may have others.
+_FREE = ("output", "group_by", "baseline", "tensorboard")
+_FREE_IN_TRAINING = ("checkpoint_every_s",)
+
 # Going on with another torch or another number of threads is possible, though not equal to the bit.
 _ENVIRONMENT = ("torch", "threads")
 
@@ -92,9 +96,13 @@ def held(work: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        # Removed while it is held, so that no other run takes a lock that is about to go; Windows removes
+        # no file that is open.
+        if os.name == "nt":
+            lock.release()
         if work.is_dir() and all(path.name == _LOCK for path in work.iterdir()):
             shutil.rmtree(work)
+        lock.release()
 
 
 def empty(work: Path) -> None:
@@ -112,12 +120,14 @@ def is_worth_keeping(work: Path) -> bool:
 
 
 def run_identity(run: TableRun, rows: TableRows, graph: Graph) -> dict[str, Any]:
-    """What must be the same for a resumed run to end as the uninterrupted one."""
+    """What must be the same for a resumed run to end as the uninterrupted one; written to run.json."""
     return {
         "bertblocks": __version__,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "settings": run.to_json(),
+        "graph": graph.to_json(),
+        "task": rows.task.to_json(),
         "train_rows": len(rows.train),
         "train_sha256": rows.train.fingerprint(),
         "validation_rows": len(rows.validation),
@@ -130,11 +140,11 @@ def _source_files(graph: Graph) -> dict[str, str]:
     """The files that the encoder and the tokenizer are read from, each with its sha256."""
     sources = set()
     if not isinstance(graph.encoder, BertEncoder):
-        sources.add(graph.encoder.weights)
+        sources.add(str(graph.encoder.weights))
     if graph.tokenizer is not None and graph.tokenizer.vocabulary not in TOKENIZER_NAMES:
-        sources.add(graph.tokenizer.vocabulary)
+        sources.add(str(graph.tokenizer.vocabulary))
     return {
-        name: sha256
+        f"{source}/{name}": sha256
         for source in sorted(sources)
         for name, sha256 in encoder_files(resolve_encoder(source)).items()
     }
@@ -176,8 +186,8 @@ def check_same_run(folder: Path, identity: dict[str, Any], say: Callable[[str], 
     """
     record = read_record(folder / RUN_FILE)
     environment = {key: identity[key] for key in _ENVIRONMENT}
-    rest = {key: value for key, value in identity.items() if key not in _ENVIRONMENT}
-    if differing := _differences({key: record.get(key) for key in rest}, rest):
+    rest = _that_counts({key: value for key, value in identity.items() if key not in _ENVIRONMENT})
+    if differing := _differences(_that_counts({key: record.get(key) for key in rest}), rest):
         raise ConfigError(
             f"{folder} belongs to another run, which differs in {', '.join(differing)}; give the same "
             "settings and data, or remove it to begin anew."
@@ -188,6 +198,14 @@ def check_same_run(folder: Path, identity: dict[str, Any], say: Callable[[str], 
             "may differ."
         )
     return record
+
+
+def _that_counts(record: dict[str, Any]) -> dict[str, Any]:
+    """An identity without the settings that change no weight."""
+    settings = {key: value for key, value in record["settings"].items() if key not in _FREE}
+    training = settings.get("training", {})
+    settings["training"] = {key: value for key, value in training.items() if key not in _FREE_IN_TRAINING}
+    return {**record, "settings": settings}
 
 
 def open_work(
@@ -203,7 +221,9 @@ def open_work(
     """
     path = run.work / RUN_FILE
     if resume and path.exists():
-        begun: Literal["float32", "bfloat16"] = check_same_run(run.work, identity, say)["precision"]
+        record = check_same_run(run.work, identity, say)
+        write_record(path, {**record, "settings": identity["settings"]})
+        begun: Literal["float32", "bfloat16"] = record["precision"]
         return begun
     precision = choose_precision(run.training.precision, resolve_device(run.training.device))
     if not resume:
