@@ -77,6 +77,16 @@ def test_every_label_of_several_stays_in_training():
         assert len(validation) == 15
 
 
+def test_rare_labels_of_several_are_on_both_sides():
+    task = Task(kind="multilabel", labels=("often", "sometimes", "rarely"))
+    targets = np.zeros((200, 3), dtype=np.float32)
+    targets[:150, 0] = targets[::5, 1] = targets[:10, 2] = 1
+    for seed in range(20):
+        training, validation = _split(targets, task, fraction=0.1, seed=seed)
+        assert targets[validation, 2].sum() == 1 and targets[validation, 1].sum() >= 3
+        assert len(validation) == 20 and targets[training, 2].sum() == 9
+
+
 @pytest.mark.parametrize(
     ("targets", "task"), [([0, 1, 2], _CLASSES), ([0], _CLASSES), ([1.0], _NUMBER), ([], _NUMBER)]
 )

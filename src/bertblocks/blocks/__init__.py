@@ -26,7 +26,7 @@ from bertblocks.blocks.blocks import (
 from bertblocks.blocks.drawing import draw, table
 from bertblocks.blocks.graph import Graph
 from bertblocks.blocks.sizes import BlockSize, EncoderSizes, block_sizes
-from bertblocks.blocks.snippets import PoolingName, text_model
+from bertblocks.blocks.snippets import PoolingName, pooling_block, text_model
 from bertblocks.blocks.task import Task, TaskKind
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "block_names",
     "block_sizes",
     "draw",
+    "pooling_block",
     "table",
     "text_model",
 ]

@@ -86,7 +86,7 @@ def _column_problems(name: str, column: str) -> Iterator[str]:
     if not column.strip():
         yield f"{name} has an empty column name: give it the name of a column of the table."
     elif any("\ud800" <= letter <= "\udfff" for letter in column):
-        yield f"{name} has half a surrogate pair in its column name {column!r:.100}: no table has such a name."
+        yield f"{name} has half a surrogate pair in its column {column!r:.100}: no table has such a name."
 
 
 def _unit_problems(name: str, units: int) -> Iterator[str]:

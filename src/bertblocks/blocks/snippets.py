@@ -219,7 +219,7 @@ def _model(
             *(TextInput(column) for column in columns),
             tokenizer,
             encoder,
-            _pooling_block(pooling),
+            pooling_block(pooling),
             dropout,
             Dense(num_outputs, activation=EXPECTED_ACTIVATIONS[kind]),
             Target(target, task=kind),
@@ -261,7 +261,8 @@ def _num_outputs(task: TaskKind, classes: int | None, labels: Sequence[str] | No
     return count
 
 
-def _pooling_block(pooling: PoolingName) -> Block:
+def pooling_block(pooling: PoolingName) -> Block:
+    """The block that makes one vector of what the encoder gives; for "cls" BERT's own pooler."""
     if pooling == "average":
         return GlobalAveragePooling1D()
     return GlobalMaxPooling1D() if pooling == "max" else BertPooler()

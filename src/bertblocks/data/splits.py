@@ -17,7 +17,8 @@ def train_validation_split(
     """Divide rows, the same for the same seed.
 
     Classes keep their shares on both sides where there are rows enough for it; a class with a single row
-    goes to training, and every class and label has at least one row there.
+    goes to training, and every class and label has at least one row there. Of several labels, rows are
+    divided by the rarest label that each has.
 
     Args:
         targets: As encode_targets gives them, shape (N,) or (N, C).
@@ -40,6 +41,10 @@ def train_validation_split(
     validation = None
     if task.kind in ("classification", "binary"):
         validation = _stratified(targets, num_validation, seed)
+    elif task.kind == "multilabel":
+        validation = _stratified(_rarest_labels(targets), num_validation, seed)
+        if validation is not None and not _has_every_label(np.delete(targets, validation, axis=0), targets):
+            validation = None
     if validation is None:
         validation = _shuffled(targets, task, num_validation, seed)
     training = np.setdiff1d(np.arange(len(targets)), validation)
@@ -62,6 +67,19 @@ def _stratified(targets: NDArray[Any], num_validation: int, seed: int) -> NDArra
     # With a large share for validation the rounding can leave a small class without a training row.
     kept = len(np.unique(targets[training])) == num_stratified
     return np.asarray(validation, dtype=np.int64) if kept else None
+
+
+def _rarest_labels(targets_NC: NDArray[Any]) -> NDArray[np.int64]:
+    """Of each row the label that the fewest rows have, shape (N,); C for rows without one."""
+    counts = np.where(targets_NC > 0, (targets_NC > 0).sum(axis=0), len(targets_NC) + 1)
+    rarest: NDArray[np.int64] = counts.argmin(axis=1)
+    rarest[~(targets_NC > 0).any(axis=1)] = targets_NC.shape[1]
+    return rarest
+
+
+def _has_every_label(kept_NC: NDArray[Any], all_NC: NDArray[Any]) -> bool:
+    """Whether every label that occurs is among the rows that are kept."""
+    return bool(((kept_NC > 0).any(axis=0) == (all_NC > 0).any(axis=0)).all())
 
 
 def _shuffled(targets: NDArray[Any], task: Task, num_validation: int, seed: int) -> NDArray[np.int64]:

@@ -34,7 +34,6 @@ from bertblocks.data import (
     row_weights,
     task_label,
     text_columns,
-    train_validation_split,
 )
 from bertblocks.encoder import Precision
 from bertblocks.errors import ConfigError, DataError
@@ -202,10 +201,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
     def _split(self, rows: LabeledTexts, task: Task) -> tuple[LabeledTexts, LabeledTexts | None]:
         if not self.validation_fraction or len(rows) < _FEWEST_ROWS_TO_SPLIT:
             return rows, None
-        kept, held_out = train_validation_split(
-            rows.targets, task, fraction=self.validation_fraction, seed=self.seed
-        )
-        return rows.take(kept), rows.take(held_out)
+        return rows.divided(task, fraction=self.validation_fraction, seed=self.seed)
 
     def _settings(self, task: Task) -> TrainingSettings:
         return TrainingSettings(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertblocks.data import ModelInput
+from bertblocks.blocks import Task
+from bertblocks.data import ModelInput, train_validation_split
 from bertblocks.errors import DataError
 
 
@@ -57,6 +58,16 @@ class LabeledTexts:
             groups=None if self.groups is None else [self.groups[index] for index in indices],
             weights=None if self.weights is None else self.weights[indices],
         )
+
+    def divided(self, task: Task, *, fraction: float, seed: int) -> tuple[LabeledTexts, LabeledTexts]:
+        """Rows to learn from and rows to be judged by, see data.train_validation_split.
+
+        A row of weight 0 is not trusted, so no model is judged by it.
+        """
+        judges = np.arange(len(self)) if self.weights is None else np.flatnonzero(self.weights > 0)
+        _, chosen = train_validation_split(self.targets[judges], task, fraction=fraction, seed=seed)
+        held_out = judges[chosen]
+        return self.take(np.setdiff1d(np.arange(len(self)), held_out)), self.take(held_out)
 
     def fingerprint(self) -> str:
         """A sha256 that changes when a text, a pair, a target or a weight does."""

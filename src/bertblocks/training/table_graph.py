@@ -6,19 +6,16 @@ from bertblocks.assembly import load_block_tokenizer
 from bertblocks.blocks import (
     MAX_SEQUENCE_LENGTH,
     BertEncoder,
-    BertPooler,
     BertTokenizer,
     Block,
     Dense,
     Dropout,
-    GlobalAveragePooling1D,
-    GlobalMaxPooling1D,
     Graph,
-    PoolingName,
     Target,
     Task,
     TextInput,
     TokenIdsInput,
+    pooling_block,
     text_model,
 )
 from bertblocks.checkpoints import encoder_defaults, resolve_encoder
@@ -87,7 +84,7 @@ def _random_graph(run: TableRun, task: Task) -> Graph:
         [
             *front,
             encoder,
-            _pooling_block(pooling),
+            pooling_block(pooling),
             Dropout(0.1),
             Dense(task.num_outputs, activation=task.activation),
             Target(run.target, task=task.kind),
@@ -111,9 +108,3 @@ def _front(run: TableRun) -> tuple[list[Block], int]:
     # Any length will do for counting tokens; the graph refuses a wrong one, with all else that is wrong.
     counted = load_block_tokenizer(BertTokenizer(vocabulary=tokenizer.vocabulary))
     return [*map(TextInput, columns), tokenizer], counted.vocabulary_size
-
-
-def _pooling_block(pooling: PoolingName) -> Block:
-    if pooling == "average":
-        return GlobalAveragePooling1D()
-    return GlobalMaxPooling1D() if pooling == "max" else BertPooler()

@@ -20,7 +20,6 @@ from bertblocks.data import (
     open_table,
     read_examples,
     row_weights,
-    train_validation_split,
     unlabeled_rows,
 )
 from bertblocks.errors import ConfigError, DataError
@@ -78,10 +77,7 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
     else:
         other_report = report
         with _naming(run.table):
-            kept, held_out = train_validation_split(
-                train.targets, task, fraction=share, seed=run.training.seed
-            )
-        train, validation = train.take(kept), train.take(held_out)
+            train, validation = train.divided(task, fraction=share, seed=run.training.seed)
         say(f"{len(validation):,} of the rows are held out, to choose the best epoch and to evaluate.")
     return TableRows(
         task=task,
