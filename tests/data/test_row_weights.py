@@ -108,7 +108,7 @@ def test_row_weights_that_cannot_be():
         DataError, match=r"w, row 2: .* -1 \(int\); row 3: the weight is missing; row 4: .*True"
     ):
         row_weights([1, -1, None, True, math.inf, "x", math.nan], name="w")
-    with pytest.raises(DataError, match=r"row 8: .*; and 1 more rows"):
+    with pytest.raises(DataError, match=r"row 8: .*; and 1 more\."):
         row_weights([1, 1, 1, *["x"] * 6], name="w")
     with pytest.raises(DataError, match="all 2 weights are 0"):
         row_weights([0, 0], name="w")

@@ -94,7 +94,7 @@ def test_bad_rows_in_memory_are_named(name):
 
 
 def test_many_bad_rows_are_counted():
-    with pytest.raises(DataError, match=r"row 4: .*; and 3 more rows\.$"):
+    with pytest.raises(DataError, match=r"row 4: .*; and 3 more\.$"):
         encode_token_ids([[]] * 8, 20)
 
 

@@ -40,9 +40,9 @@ def encoder(tiny_encoder):
 
 
 @pytest.fixture
-def small_windows(monkeypatch):
-    """Three rows a window, so that a few rows are many windows."""
-    monkeypatch.setattr(jobs, "WINDOW_ROWS", 3)
+def small_chunks(monkeypatch):
+    """Three rows a chunk, so that a few rows are many chunks."""
+    monkeypatch.setattr(jobs, "CHUNK_ROWS", 3)
     monkeypatch.setattr(result_tables, "_BATCH_ROWS", 2)
 
 
@@ -90,7 +90,7 @@ ROWS = {
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "csv.gz"])
 @pytest.mark.parametrize("source", ["csv", "jsonl", "parquet"])
-def test_rows_keep_their_order_and_columns(predictor, tmp_path, small_windows, source, ending):
+def test_rows_keep_their_order_and_columns(predictor, tmp_path, small_chunks, source, ending):
     table = write(tmp_path / f"in.{source}", ROWS)
     done = []
     report = predict_table(predictor, table, tmp_path / f"out.{ending}", on_batch=done.append)
@@ -112,7 +112,7 @@ def test_rows_keep_their_order_and_columns(predictor, tmp_path, small_windows, s
 
 
 def test_more_rows_than_a_window(predictor, tmp_path):
-    num_rows = jobs.WINDOW_ROWS + 500
+    num_rows = jobs.CHUNK_ROWS + 500
     texts = [["good", "bad film", "slow hotel staff"][i % 3] for i in range(num_rows)]
     table = write(tmp_path / "in.csv", {"n": [str(i) for i in range(num_rows)], "text": texts})
     done = []
@@ -125,7 +125,7 @@ def test_more_rows_than_a_window(predictor, tmp_path):
     assert {type(value) for value in rows[0].values()} == {str, float, int, bool}
 
 
-def test_pairs(tiny_encoder, tmp_path, small_windows):
+def test_pairs(tiny_encoder, tmp_path, small_chunks):
     model = tiny_model(tiny_encoder("cased"), TOPICS, text="q", text_pair="a")
     predictor = Predictor(model, precision="float32")
     rows = {"a": ROWS["text"], "other": ROWS["id"], "q": ROWS["text"][::-1]}
@@ -160,13 +160,13 @@ GAPS = {"text": ["good", None, "bad", None, None, None, "slow", "  ", "x"], "n":
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-def test_rows_without_a_text(predictor, tmp_path, small_windows, ending):
+def test_rows_without_a_text(predictor, tmp_path, small_chunks, ending):
     table = write(tmp_path / "in.jsonl", GAPS)
     output = tmp_path / f"out.{ending}"
     with pytest.raises(DataError) as caught:
         predict_table(predictor, table, output)
     message = str(caught.value)
-    assert "row 2 (line 2), column 'text': expected a text, found None" in message
+    assert "row 2 (line 2), column 'text': the text is missing" in message
     assert "--skip-bad-rows" in message and "on_bad_row='skip'" in message
     assert not output.exists()
     report = predict_table(predictor, table, output, on_bad_row="skip")
@@ -180,7 +180,7 @@ def test_rows_without_a_text(predictor, tmp_path, small_windows, ending):
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_a_table_whose_first_rows_have_no_text(predictor, tmp_path, small_windows, ending):
+def test_a_table_whose_first_rows_have_no_text(predictor, tmp_path, small_chunks, ending):
     rows = {"text": [None] * 4 + ["good"], "n": [None] * 4 + [2.5]}
     table = write(tmp_path / "in.jsonl", rows)
     report = predict_table(predictor, table, tmp_path / f"out.{ending}", on_bad_row="skip")
@@ -204,7 +204,8 @@ def test_many_bad_rows_are_counted_not_listed(predictor, tmp_path):
     table = write(tmp_path / "in.jsonl", {"text": [None] * 20, "n": [1] * 20})
     with pytest.raises(DataError) as caught:
         predict_table(predictor, table, tmp_path / "out.csv")
-    assert str(caught.value).count("expected a text") == 5 and "and 15 more near them" in str(caught.value)
+    message = str(caught.value)
+    assert message.count("the text is missing") == 3 and "; and 17 more, up to row 20. Mend" in message
 
 
 def test_rows_that_cannot_be_read(predictor, tmp_path):
@@ -228,7 +229,7 @@ def test_a_row_with_a_key_that_is_no_column_is_not_written_without_it(predictor,
     assert (report.num_rows, report.num_dropped) == (2, 1)
 
 
-def test_a_parquet_column_that_begins_empty_keeps_its_type(predictor, tmp_path, small_windows):
+def test_a_parquet_column_that_begins_empty_keeps_its_type(predictor, tmp_path, small_chunks):
     schema = pa.schema([("text", pa.string()), ("stars", pa.int64()), ("tags", pa.list_(pa.string()))])
     columns = {"text": ROWS["text"], "stars": [None] * 7 + [1, 2, 3], "tags": [None] * 8 + [[], ["a"]]}
     pq.write_table(pa.table(columns, schema=schema), tmp_path / "in.parquet")
@@ -241,7 +242,7 @@ def test_a_parquet_column_that_begins_empty_keeps_its_type(predictor, tmp_path, 
     assert found.schema.field("truncated").type == pa.bool_()
 
 
-def test_types_widen_over_the_whole_table(predictor, tmp_path, small_windows):
+def test_types_widen_over_the_whole_table(predictor, tmp_path, small_chunks):
     rows = {"text": ROWS["text"], "n": [1] * 5 + [2.5] + [1] * 4, "nothing": [None] * 10}
     predict_table(predictor, write(tmp_path / "in.jsonl", rows), tmp_path / "out.parquet")
     found = pq.read_table(tmp_path / "out.parquet")
@@ -249,7 +250,7 @@ def test_types_widen_over_the_whole_table(predictor, tmp_path, small_windows):
     assert found.schema.field("nothing").type == pa.string()
 
 
-def test_a_column_of_two_types_is_refused_before_the_work(predictor, tmp_path, small_windows, monkeypatch):
+def test_a_column_of_two_types_is_refused_before_the_work(predictor, tmp_path, small_chunks, monkeypatch):
     table = write(tmp_path / "in.jsonl", {"text": ROWS["text"], "n": [1] * 8 + ["many", "few"]})
     monkeypatch.setattr(predictor, "predict", lambda *_texts: pytest.fail("the work had begun"))
     with pytest.raises(DataError, match=r"column 'n': .*write the result as \.jsonl or \.csv"):
@@ -267,6 +268,20 @@ def test_numbers_are_read_as_texts(predictor, tmp_path):
         predict_table(predictor, flags, tmp_path / "out.jsonl")
 
 
+def test_a_missing_column_is_met_with_its_nearest(predictor, tmp_path):
+    table = write(tmp_path / "in.csv", {"Text": ["good"]})
+    with pytest.raises(DataError, match=r"in\.csv has no column 'text' \(did you mean 'Text'\?\)"):
+        predict_table(predictor, table, tmp_path / "out.csv")
+
+
+def test_what_no_text_is_is_said_as_in_training(predictor, tmp_path):
+    table = write(tmp_path / "in.jsonl", {"text": ["good", True, ["a"], 3]})
+    with pytest.raises(
+        DataError, match=r"row 2 \(line 2\), column 'text': expected a text, found True \(bool\); row 3"
+    ):
+        predict_table(predictor, table, tmp_path / "out.csv")
+
+
 def test_columns_that_clash_or_are_missing(predictor, tmp_path):
     rows = {"review": ["good"], "prediction": ["x"], "truncated": ["y"]}
     with pytest.raises(DataError) as caught:
@@ -274,11 +289,11 @@ def test_columns_that_clash_or_are_missing(predictor, tmp_path):
     message = str(caught.value)
     assert "has no column 'text'" in message
     assert "has 'prediction', 'truncated', which the result calls its own columns: rename them" in message
-    assert "Its columns are 'review', 'prediction', 'truncated'" in message
+    assert "Its columns are: 'review', 'prediction', 'truncated'" in message
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_crash_leaves_what_was_there(predictor, encoder, tmp_path, small_windows):
+def test_a_crash_leaves_what_was_there(predictor, encoder, tmp_path, small_chunks):
     table = write(tmp_path / "in.csv", ROWS)
 
     def crash(_rows: int) -> None:
@@ -314,7 +329,7 @@ def test_settings_that_cannot_be(predictor, encoder, tmp_path):
 
 
 @pytest.mark.parametrize("pooling", ["cls", "average", "max"])
-def test_vectors_as_an_array(encoder, tmp_path, small_windows, pooling):
+def test_vectors_as_an_array(encoder, tmp_path, small_chunks, pooling):
     done = []
     report = embed_table(
         encoder,
@@ -336,7 +351,7 @@ def test_vectors_as_an_array(encoder, tmp_path, small_windows, pooling):
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
-def test_vectors_beside_the_columns(encoder, tmp_path, small_windows, ending):
+def test_vectors_beside_the_columns(encoder, tmp_path, small_chunks, ending):
     embed_table(encoder, write(tmp_path / "in.csv", ROWS), tmp_path / f"out.{ending}", text="text")
     found = read(tmp_path / f"out.{ending}")
     assert list(found) == [*ROWS, "vector"] and found["id"] == ROWS["id"]
@@ -346,9 +361,9 @@ def test_vectors_beside_the_columns(encoder, tmp_path, small_windows, ending):
         assert pq.read_schema(tmp_path / "out.parquet").field("vector").type == pa.list_(pa.float32())
 
 
-def test_vectors_of_rows_without_a_text(encoder, tmp_path, small_windows):
+def test_vectors_of_rows_without_a_text(encoder, tmp_path, small_chunks):
     table = write(tmp_path / "in.jsonl", GAPS)
-    with pytest.raises(DataError, match="expected a text, found None"):
+    with pytest.raises(DataError, match="the text is missing"):
         embed_table(encoder, table, tmp_path / "out.npy", text="text")
     report = embed_table(encoder, table, tmp_path / "out.npy", text="text", on_bad_row="skip")
     tokens = encoder.tokenize(["good", "bad", "slow", "x"])
@@ -361,7 +376,7 @@ def test_vectors_of_rows_without_a_text(encoder, tmp_path, small_windows):
         assert [row is None for row in read(tmp_path / f"out.{ending}")["vector"]] == missing
 
 
-def test_an_array_has_a_row_for_every_row_whose_text_can_be_read(encoder, tmp_path, small_windows):
+def test_an_array_has_a_row_for_every_row_whose_text_can_be_read(encoder, tmp_path, small_chunks):
     path = tmp_path / "in.csv"
     path.write_bytes("text,note\ngood,a\nbad,\xff\nslow\xff,c\nred,d\n".encode("latin-1"))
     report = embed_table(encoder, open_table(path), tmp_path / "out.npy", text="text", on_bad_row="skip")

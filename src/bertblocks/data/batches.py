@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from bertblocks.data.text_files import first_unreadable
+from bertblocks.data.values import first_few
 from bertblocks.errors import DataError
 
 BATCH_ROWS = 4096
+# Of bad rows, in a message.
+SHOWN_ROWS = 3
 
 Reason = Literal[
     "missing value",
@@ -144,6 +147,12 @@ def _unreadable_rows(rows: Sequence[Row], columns: Sequence[str], encoding: str)
     return found
 
 
+def bad_rows(path: Path, problems: Sequence[RowProblem], advice: str) -> str:
+    """The message about a part of a table that has bad rows."""
+    others = f", up to row {problems[-1].row:,}" if len(problems) > SHOWN_ROWS else ""
+    return f"{path}, {first_few([str(problem) for problem in problems], SHOWN_ROWS)}{others}. {advice}"
+
+
 def check_batch_rows(batch_rows: int) -> None:
     """Refuse batches without rows.
 
@@ -160,12 +169,20 @@ def check_columns(path: Path, columns: Sequence[str], wanted: Iterable[str]) -> 
     Raises:
         DataError: Naming every column that is missing, the nearest match, and the columns there are.
     """
+    if problems := missing_columns(columns, wanted):
+        raise DataError(f"{path} has {problems}. {columns_in_words(columns)}")
+
+
+def missing_columns(columns: Sequence[str], wanted: Iterable[str]) -> str:
+    """Name every wanted column that is not there, with the nearest that is; "" if all are."""
     missing = [name for name in dict.fromkeys(wanted) if name not in columns]
-    if not missing:
-        return
-    problems = " and ".join(f"no column {name!r}{_nearest(name, columns)}" for name in missing)
-    shown = ", ".join(repr(name) for name in columns[:50]) + (", ..." if len(columns) > 50 else "")
-    raise DataError(f"{path} has {problems}. Its columns are: {shown}.")
+    return " and ".join(f"no column {name!r}{_nearest(name, columns)}" for name in missing)
+
+
+def columns_in_words(columns: Sequence[str]) -> str:
+    """Say which columns a table has; of very many, the first."""
+    names = ", ".join(repr(name) for name in columns[:50])
+    return f"Its columns are: {names}{', ...' if len(columns) > 50 else ''}."
 
 
 def _nearest(name: str, columns: Sequence[str]) -> str:

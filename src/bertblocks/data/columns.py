@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from bertblocks.data.values import is_missing, shown
+from bertblocks.data.values import first_few, is_missing, shown
 from bertblocks.errors import DataError
 
-_SHOWN_PROBLEMS = 5
 _CONTAINERS = "a list, a tuple, a numpy array, a pandas or polars Series or an arrow array"
 
 
@@ -111,10 +110,8 @@ def _check_texts(values: Sequence[Any], *, pairs: bool) -> None:
         if not (_is_pair(value) if pairs else isinstance(value, str))
     ]
     if problems:
-        more = len(problems) - _SHOWN_PROBLEMS
-        others = f"; and {more:,} more" if more > 0 else ""
         expected = "a pair of two str, as the first row is" if pairs else "a str"
-        raise DataError(f"{'; '.join(problems[:_SHOWN_PROBLEMS])}{others}. Every row must be {expected}.")
+        raise DataError(f"{first_few(problems)}. Every row must be {expected}.")
 
 
 def _is_pair(value: Any) -> bool:

@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from bertblocks.blocks.task import Task
-from bertblocks.data.batches import Reason, RowProblem, Table, TableBatch, check_columns
+from bertblocks.data.batches import (
+    SHOWN_ROWS,
+    Reason,
+    RowProblem,
+    Table,
+    TableBatch,
+    bad_rows,
+    check_columns,
+)
+from bertblocks.data.inputs import input_problem, input_value, text_problem
 from bertblocks.data.labels import check_separator
 from bertblocks.data.target_arrays import TargetReader
-from bertblocks.data.token_ids import InputColumn, ModelInput, TokenIdsColumn, column_name, token_ids
+from bertblocks.data.token_ids import InputColumn, ModelInput, TokenIdsColumn, column_name
 from bertblocks.data.values import is_missing, shown
 from bertblocks.data.weights import weight_of, weight_problem
 from bertblocks.errors import ConfigError, DataError
 
 OnBadRow = Literal["error", "skip"]
-
-_SHOWN_PER_REASON = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +74,7 @@ class RowReport:
         for problem in problems:
             self.num_skipped[problem.reason] += 1
             kept = self.first.setdefault(problem.reason, [])
-            if len(kept) < _SHOWN_PER_REASON:
+            if len(kept) < SHOWN_ROWS:
                 kept.append(problem)
 
     def summary(self) -> str:
@@ -170,7 +176,7 @@ def _examples(table: Table, roles: _Roles, on_bad_row: OnBadRow, report: RowRepo
     for batch in table.batches(roles.columns()):
         examples, problems = _batch_examples(batch, roles)
         if problems and on_bad_row == "error":
-            raise DataError(_bad_rows(table.path, problems))
+            raise DataError(bad_rows(table.path, problems, _advice(problems)))
         report.add(len(examples) + len(problems), problems)
         num_good += len(examples)
         yield from examples
@@ -189,10 +195,10 @@ def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], li
     weights = batch.columns[roles.weight] if roles.weight is not None else nothing
     for i, row in enumerate(batch.rows):
         problem = (
-            _input_problem(texts[i], roles.text)
-            or (_text_problem(pairs[i], roles.pair) if roles.pair is not None else None)
-            or (_target_problem(targets[i], roles) if roles.target is not None else None)
-            or (_weight_problem(weights[i], roles.weight) if roles.weight is not None else None)
+            _at(roles.text_name, input_problem(texts[i], roles.text))
+            or (_at(roles.pair, text_problem(pairs[i])) if roles.pair is not None else None)
+            or (_at(roles.target, _target_problem(targets[i], roles)) if roles.target is not None else None)
+            or (_at(roles.weight, _weight_problem(weights[i])) if roles.weight is not None else None)
         )
         if problem:
             column, reason, message = problem
@@ -201,7 +207,7 @@ def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], li
             continue
         pair = None if pairs[i] is None else str(pairs[i])
         group = None if is_missing(groups[i]) else str(groups[i])
-        text = str(texts[i]) if isinstance(roles.text, str) else token_ids(texts[i])
+        text = input_value(texts[i], roles.text)
         weight = None if roles.weight is None else weight_of(weights[i])
         examples.append(Example(row=row, text=text, pair=pair, target=targets[i], group=group, weight=weight))
     return examples, sorted(problems, key=lambda problem: problem.row)
@@ -215,46 +221,24 @@ def _targets(batch: TableBatch, roles: _Roles) -> Sequence[Any]:
     return [[] if is_missing(value) else value for value in values] if roles.may_be_unlabeled else values
 
 
-_Problem = tuple[str, Reason, str]
+def _at(column: str, problem: tuple[Reason, str] | None) -> tuple[str, Reason, str] | None:
+    return None if problem is None else (column, *problem)
 
 
-def _input_problem(value: Any, column: InputColumn) -> _Problem | None:
-    if isinstance(column, str):
-        return _text_problem(value, column)
-    problem = column.problem(value)
-    return (column.name, *problem) if problem else None
-
-
-def _text_problem(value: Any, column: str) -> _Problem | None:
+def _target_problem(value: Any, roles: _Roles) -> tuple[Reason, str] | None:
     if is_missing(value):
-        return column, "missing value", "the text is missing" if value is None else "the text is blank"
-    if isinstance(value, str):
-        return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return None
-    return column, "wrong type", f"expected a text, found {shown(value)}"
-
-
-def _target_problem(value: Any, roles: _Roles) -> _Problem | None:
-    column = str(roles.target)
-    if is_missing(value):
-        return column, "missing value", "the target is missing"
+        return "missing value", "the target is missing"
     if not isinstance(value, (str, int, float, list)):
-        return column, "wrong type", f"expected a label, a list of labels or a number, found {shown(value)}"
-    problem = None if roles.known_targets is None else roles.known_targets.problem(value)
-    return (column, *problem) if problem else None
+        return "wrong type", f"expected a label, a list of labels or a number, found {shown(value)}"
+    return None if roles.known_targets is None else roles.known_targets.problem(value)
 
 
-def _weight_problem(value: Any, column: str) -> _Problem | None:
+def _weight_problem(value: Any) -> tuple[Reason, str] | None:
     problem = weight_problem(value)
-    return (column, "missing value" if is_missing(value) else "unusable weight", problem) if problem else None
+    return ("missing value" if is_missing(value) else "unusable weight", problem) if problem else None
 
 
-def _bad_rows(path: Path, problems: list[RowProblem]) -> str:
-    first = "; ".join(map(str, problems[:_SHOWN_PER_REASON]))
-    more = len(problems) - _SHOWN_PER_REASON
-    others = f"; and {more:,} more among the rows up to {problems[-1].row:,}" if more > 0 else ""
+def _advice(problems: Sequence[RowProblem]) -> str:
     unknown = any(problem.reason == "unknown label" for problem in problems)
-    again = " train with rows of these labels too," if unknown else ""
-    advice = f"Mend the table,{again} or leave bad rows out with --skip-bad-rows (on_bad_row='skip')."
-    return f"{path}, {first}{others}. {advice}"
+    too = " train with rows of these labels too," if unknown else ""
+    return f"Mend the table,{too} or leave bad rows out with --skip-bad-rows (on_bad_row='skip')."

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from bertblocks.data.labels import number_of
-from bertblocks.data.values import is_missing, shown
+from bertblocks.data.values import first_few, is_missing, shown
 from bertblocks.errors import DataError
 
 # Far beyond what anybody counts, and near the end of float32; its square is still a number in float64.
 LARGEST_TARGET = 1e37
-_SHOWN = 5
 _Read = TypeVar("_Read")
 
 
@@ -48,11 +47,9 @@ class TargetColumn:
         Raises:
             DataError: Naming the first few rows.
         """
-        found = [(row, problem) for row, problem in zip(self.rows, problems, strict=True) if problem]
-        if found:
-            first = "; ".join(f"row {row}: {problem}" for row, problem in found[:_SHOWN])
-            more = f"; and {len(found) - _SHOWN:,} more rows" if len(found) > _SHOWN else ""
-            raise DataError(f"Column {self.name!r}, {first}{more}.{advice}")
+        rows = zip(self.rows, problems, strict=True)
+        if found := [f"row {row}: {problem}" for row, problem in rows if problem]:
+            raise DataError(f"Column {self.name!r}, {first_few(found)}.{advice}")
 
     def read(self, read: Callable[[Any], _Read]) -> list[_Read]:
         """Read every value.

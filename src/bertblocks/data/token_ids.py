@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bertblocks.blocks import MAX_SEQUENCE_LENGTH, MIN_SEQUENCE_LENGTH
 from bertblocks.data.batches import Reason, Table
-from bertblocks.data.values import is_missing, shown
+from bertblocks.data.values import first_few, is_missing, shown
 from bertblocks.errors import DataError
 from bertblocks.text import Encoded
 
@@ -26,7 +26,6 @@ ModelInput = str | TokenIds
 """What one row of a model's first column holds: a text, or token ids."""
 
 _FORMATS_WITH_LISTS = ("JSON Lines", "Parquet")
-_SHOWN_ROWS = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +89,8 @@ def encode_token_ids(rows: Iterable[Any], vocabulary_size: int) -> Encoded:
     lists = list(rows)
     column = TokenIdsColumn(name="token ids", vocabulary_size=vocabulary_size)
     found = ((index, column.problem(row)) for index, row in enumerate(lists))
-    _refuse([f"row {index}: {problem[1]}" for index, problem in found if problem])
+    if problems := [f"row {index}: {problem[1]}" for index, problem in found if problem]:
+        raise DataError(f"These token ids cannot be used: {first_few(problems)}.")
     lengths = np.fromiter(map(len, lists), dtype=np.int32, count=len(lists))
     return Encoded(
         ids=[token_ids(row) for row in lists],
@@ -134,11 +134,3 @@ def _id_problem(value: Sequence[Any] | NDArray[Any], vocabulary_size: int) -> tu
                 f"(vocabulary size {vocabulary_size:,})",
             )
     return None
-
-
-def _refuse(problems: Sequence[str]) -> None:
-    if not problems:
-        return
-    more = len(problems) - _SHOWN_ROWS
-    others = f"; and {more:,} more rows" if more > 0 else ""
-    raise DataError(f"These token ids cannot be used: {'; '.join(problems[:_SHOWN_ROWS])}{others}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _MISSING_TYPES = ("NAType", "NaTType")
@@ -17,6 +18,12 @@ def is_missing(value: Any) -> bool:
         return value != value
     # pandas is no dependency, so its markers are known by name.
     return type(value).__name__ in _MISSING_TYPES
+
+
+def first_few(problems: Sequence[str], limit: int = 5) -> str:
+    """The first problems of many for a message, and how many more there are."""
+    more = len(problems) - limit
+    return "; ".join([*problems[:limit], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def shown(value: Any) -> str:

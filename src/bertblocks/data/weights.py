@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from bertblocks.blocks.task import Task
 from bertblocks.data.labels import number_of
 from bertblocks.data.target_column import some
-from bertblocks.data.values import is_missing, shown
+from bertblocks.data.values import first_few, is_missing, shown
 from bertblocks.errors import ConfigError, DataError
-
-_SHOWN = 5
 
 
 def weight_problem(value: Any) -> str | None:
@@ -45,11 +43,9 @@ def row_weights(values: Sequence[Any], *, name: str) -> NDArray[np.float64]:
     Raises:
         DataError: If one is missing, not finite or negative, naming the first few rows; or all are 0.
     """
-    problems = [(row, problem) for row, value in enumerate(values, 1) if (problem := weight_problem(value))]
-    if problems:
-        first = "; ".join(f"row {row}: {problem}" for row, problem in problems[:_SHOWN])
-        more = f"; and {len(problems) - _SHOWN:,} more rows" if len(problems) > _SHOWN else ""
-        raise DataError(f"{name}, {first}{more}.")
+    found = ((row, weight_problem(value)) for row, value in enumerate(values, 1))
+    if problems := [f"row {row}: {problem}" for row, problem in found if problem]:
+        raise DataError(f"{name}, {first_few(problems)}.")
     weights = np.array([weight_of(value) for value in values], dtype=np.float64)
     check_weights(weights, name=name)
     return weights

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from bertblocks._files import replace_when_done
 from bertblocks.blocks import Task, TaskKind, Windowing
 from bertblocks.data import InputColumn, OnBadRow, RowProblem, Table, TableBatch, TokenIdsColumn, column_name
-from bertblocks.data.batches import Reason
-from bertblocks.data.token_ids import token_ids
+from bertblocks.data.batches import bad_rows
+from bertblocks.data.inputs import input_problem, input_value
 from bertblocks.encoder import Pooling, WindowPooling
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference.predictions import Predictions, rounded
@@ -25,8 +25,8 @@ from bertblocks.inference.text_encoder import TextEncoder, check_window_pooling
 from bertblocks.text import Encoded
 
 # Rows that are sorted by length and computed together: enough to sort well, few enough to hold.
-WINDOW_ROWS = 4096
-_SHOWN = 5
+CHUNK_ROWS = 4096
+_ADVICE = "Mend the table, or leave these rows without results (--skip-bad-rows, on_bad_row='skip')."
 
 OnBatch = Callable[[int], None]
 
@@ -198,29 +198,20 @@ def _batches(
     """The table's batches with the columns to read (None: all); bad rows are an error, or are counted."""
     if on_bad_row not in get_args(OnBadRow):
         raise ConfigError(f"on_bad_row is {on_bad_row!r}, but must be 'error' or 'skip'.")
-    for batch in table.batches(read, WINDOW_ROWS):
+    for batch in table.batches(read, CHUNK_ROWS):
         problems = [*batch.problems, *_input_problems(batch, inputs)]
         if problems and on_bad_row == "error":
-            raise DataError(_in_words(table, problems))
+            raise DataError(bad_rows(table.path, problems, _ADVICE))
         counts.num_dropped += len(batch.problems)
         if batch.rows:
             yield batch
-
-
-def _in_words(table: Table, problems: Sequence[RowProblem]) -> str:
-    shown = "; ".join(str(problem) for problem in problems[:_SHOWN])
-    more = f"; and {len(problems) - _SHOWN:,} more near them" if len(problems) > _SHOWN else ""
-    return (
-        f"{table.path}, {shown}{more}. Mend the table, or leave these rows without results "
-        "(--skip-bad-rows, on_bad_row='skip')."
-    )
 
 
 def _input_problems(batch: TableBatch, columns: Sequence[InputColumn]) -> Iterator[RowProblem]:
     for column in columns:
         name = column_name(column)
         for index, value in enumerate(batch.columns[name]):
-            if problem := _problem(value, column):
+            if problem := input_problem(value, column):
                 reason, message = problem
                 line = batch.lines[index] if batch.lines else None
                 yield RowProblem(
@@ -232,24 +223,11 @@ def _inputs(batch: TableBatch, columns: Sequence[InputColumn]) -> tuple[list[int
     """Which rows have all their inputs, and these inputs by column."""
     values = [(column, batch.columns[column_name(column)]) for column in columns]
     good = [
-        i for i in range(len(batch.rows)) if not any(_problem(cells[i], column) for column, cells in values)
+        i
+        for i in range(len(batch.rows))
+        if not any(input_problem(cells[i], column) for column, cells in values)
     ]
-    return good, [
-        [str(cells[i]) if isinstance(column, str) else token_ids(cells[i]) for i in good]
-        for column, cells in values
-    ]
-
-
-def _problem(value: Any, column: InputColumn) -> tuple[Reason, str] | None:
-    if not isinstance(column, str):
-        return column.problem(value)
-    return None if _is_text(value) else ("missing value", f"expected a text, found {value!r}"[:200])
-
-
-def _is_text(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(value.strip())
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    return good, [[input_value(cells[i], column) for i in good] for column, cells in values]
 
 
 def _result_kinds(task: Task) -> dict[str, ResultKind]:
@@ -288,7 +266,7 @@ def _spread(values: list[Any], good: Sequence[int], num_rows: int) -> list[Any]:
 
 def _count_rows(table: Table, column: str) -> int:
     """Rows that can be read; a pass of its own, since an array's header comes before its rows."""
-    return sum(len(batch.rows) for batch in table.batches([column], WINDOW_ROWS))
+    return sum(len(batch.rows) for batch in table.batches([column], CHUNK_ROWS))
 
 
 def _write_array(

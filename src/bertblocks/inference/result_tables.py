@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bertblocks.data import Table, TableWriter, open_writer
+from bertblocks.data.batches import columns_in_words, missing_columns
 from bertblocks.data.tables import PARQUET_ENDINGS
 from bertblocks.errors import DataError
 
@@ -23,15 +24,14 @@ def check_table(table: Table, needed: Sequence[str], results: Sequence[str] = ()
         DataError: For either; all such columns at once.
     """
     problems = []
-    if missing := [name for name in needed if name not in table.columns]:
-        problems.append(f"has no column {', '.join(map(repr, missing))}")
+    if missing := missing_columns(table.columns, needed):
+        problems.append(f"has {missing}")
     if clashing := [name for name in results if name in table.columns]:
         problems.append(
             f"has {', '.join(map(repr, clashing))}, which the result calls its own columns: rename them"
         )
     if problems:
-        columns = ", ".join(map(repr, table.columns))
-        raise DataError(f"{table.path} {' and '.join(problems)}. Its columns are {columns}.")
+        raise DataError(f"{table.path} {' and '.join(problems)}. {columns_in_words(table.columns)}")
 
 
 def open_result(
