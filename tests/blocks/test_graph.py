@@ -79,7 +79,7 @@ def test_json_names_every_block_and_its_inputs():
         ("Dense_2", ["Dense"]),
         ("Target", ["Dense_2"]),
     ]
-    assert entries[5]["options"] == {"units": 7, "activation": "softmax", "trainable": True}
+    assert entries[5]["options"] == {"units": 7, "activation": "softmax"}
 
 
 def test_parts_of_a_graph():

@@ -95,6 +95,14 @@ def test_every_problem_of_the_json_is_told():
 
 
 def test_an_option_that_json_leaves_out_has_its_default():
+    options = [block["options"] for block in GOOD.to_json()["blocks"]]
+    assert options == [
+        {"column": "review"},
+        {},
+        {},
+        {"units": 7, "activation": "softmax"},
+        {"column": "topic"},
+    ]
     assert Graph.from_json(entry_of(options={"vocabulary": "multilingual-cased"})) == GOOD
 
 

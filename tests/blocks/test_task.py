@@ -89,7 +89,11 @@ def test_every_contradiction_is_named_at_once():
 @pytest.mark.parametrize(
     ("data", "fragment"),
     [
-        ({"kind": "regression", "unit": "stars"}, "unknown: ['unit']"),
+        (
+            {"kind": "regression", "unit": "stars"},
+            "target_scale', 'temperature', 'thresholds']; unknown: ['unit'].",
+        ),
+        ({"unit": "stars"}, "unknown: ['unit'], 'kind' is required."),
         ({"labels": ["a", "b"]}, "'kind' is required"),
         ({"kind": "binary", "labels": "ab"}, "labels is 'ab', but must be a tuple"),
         ({"kind": "binary", "labels": [["a"], ["b"]]}, "each item a str"),

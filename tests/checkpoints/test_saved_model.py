@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 from pathlib import Path
@@ -12,6 +13,7 @@ import transformers
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from bertblocks._version import __version__
 from bertblocks.assembly import AssembledModel, assemble, load_model, run_packed
 from bertblocks.blocks import (
     BertPooler,
@@ -344,6 +346,72 @@ def test_a_manifest_that_cannot_be_is_refused(saved, changes, fragments):
     message = refusal(saved)
     for fragment in fragments:
         assert fragment in message
+
+
+NEW_TASK = {"kind": "classification", "labels": list(TOPICS.labels), "unit": "stars"}
+
+
+def graph_with(saved: Path, **options: Any) -> dict[str, Any]:
+    graph: dict[str, Any] = json.loads((saved / MANIFEST).read_text(encoding="utf-8"))["graph"]
+    graph["blocks"][-2]["options"].update(options)
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"comment": 1}, "has the unknown keys ['comment']"),
+        ({"casing": "leave out"}, "lacks the keys ['casing']"),
+        ({"task": NEW_TASK}, "unknown: ['unit']"),
+        ({"graph": "new option"}, "Dense) has no option 'bias'"),
+        ({"graph": {"blocks": [{"name": "A", "block": "A", "inputs": [], "options": {}}]}}, "kind 'A'"),
+        ({"encoder_origin": {"name": "a", "mirror": "b"}}, "encoder_origin is {'name': 'a', 'mirror'"),
+    ],
+)
+def test_what_only_a_newer_version_knows(saved, changes, problem):
+    if changes.get("graph") == "new option":
+        changes = {"graph": graph_with(saved, bias=False)}
+    ours = refusal_of(saved, changes)
+    assert problem in ours and "cannot be read: " in ours and "Save or copy the model again" in ours
+    for version in ("9.0.0.dev1", "0.10", "1"):
+        newer = refusal_of(saved, {"bertblocks_version": version, **changes})
+        assert f"was written by bertblocks {version}, and this is {__version__}" in newer
+        assert problem in newer and newer.endswith("Update bertblocks (pip install --upgrade bertblocks).")
+    for version in (__version__, "0.0.9", "9" * 5000, "", "new"):
+        assert "Update" not in refusal_of(saved, {"bertblocks_version": version, **changes})
+
+
+def refusal_of(folder: Path, changes: dict[str, Any]) -> str:
+    original = (folder / MANIFEST).read_bytes()
+    edit_manifest(folder, **changes)
+    message = refusal(folder)
+    (folder / MANIFEST).write_bytes(original)
+    return message
+
+
+def test_what_a_newer_version_wrote_without_anything_new_is_read(saved):
+    edit_manifest(saved, bertblocks_version="9.0")
+    assert load_model(saved).task == TOPICS
+
+
+def test_what_has_its_default_is_left_out(tiny_encoder, tmp_path):
+    model = tiny_model(tiny_encoder("cased"), TASKS["binary"])
+    dataclasses.replace(model, encoder_origin=None).save(tmp_path / "m")
+    manifest = json.loads((tmp_path / "m" / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["task"] == {"kind": "binary", "labels": ["no", "yes"], "temperature": 1.5}
+    assert manifest["graph"]["blocks"][1]["options"] == {
+        "vocabulary": str(tiny_encoder("cased")),
+        "sequence_length": 32,
+    }
+    assert "encoder_origin" not in manifest
+
+
+@pytest.mark.parametrize(
+    ("key", "stated", "found"), [("activation", "relu", "gelu"), ("casing", "uncased", "cased")]
+)
+def test_what_the_manifest_states_is_true_of_the_files(saved, key, stated, found):
+    edit_manifest(saved, **{key: stated})
+    assert f"says {key} '{stated}', but the folder's files have '{found}'" in refusal(saved)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "\udcff"])

@@ -171,6 +171,7 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     if block is not None:
         tokenizer = load_tokenizer(path, sequence_length=block.sequence_length)
         tokenizer = tokenizer.with_windows(block.windows, block.stride)
+        saved.check_casing(tokenizer.casing, path)
     encoder = load_encoder_module(
         Checkpoint(
             config=saved.config, encoder=dict(saved.encoder), pooler=None, head={}, dropped=(), folder=path

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bertblocks.blocks.blocks import ALL_BLOCKS, Block, TextInput, TokenIdsInput, block_names
+from bertblocks.blocks.changed_options import changed_options
 from bertblocks.blocks.field_types import nearest
 from bertblocks.errors import GraphError
 
@@ -22,14 +23,14 @@ _MOST_BYTES = 1_000_000
 
 
 def blocks_to_json(blocks: Sequence[Block]) -> dict[str, Any]:
-    """The JSON form of checked blocks."""
+    """The JSON form of checked blocks; options at their default are left out."""
     return {
         "blocks": [
             {
                 "name": name,
                 "block": type(block).__name__,
                 "inputs": inputs,
-                "options": dataclasses.asdict(block),
+                "options": changed_options(block),
             }
             for (name, inputs), block in zip(_joints(blocks), blocks, strict=True)
         ]

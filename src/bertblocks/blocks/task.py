@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from bertblocks.blocks.changed_options import changed_options
 from bertblocks.blocks.field_types import type_problems
 from bertblocks.errors import ConfigError
 
@@ -91,9 +92,10 @@ class Task:
         return self.labels[1] if self.kind == "binary" else None
 
     def to_json(self) -> dict[str, Any]:
-        """A dictionary of JSON types that from_json reads back."""
+        """A dictionary of JSON types that from_json reads back; what has its default is left out."""
         return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in changed_options(self).items()
         }
 
     @classmethod
@@ -106,9 +108,10 @@ class Task:
         if not isinstance(data, Mapping):
             raise ConfigError(f"A task is a JSON object, found {type(data).__name__}.")
         known = {field.name for field in fields(cls)}
-        unknown = sorted(set(data) - known)
-        if unknown or "kind" not in data:
-            raise ConfigError(f"A task has the keys {sorted(known)}; unknown: {unknown}, 'kind' is required.")
+        problems = [f"unknown: {unknown!s:.500}"] if (unknown := sorted(map(str, set(data) - known))) else []
+        problems += [] if "kind" in data else ["'kind' is required"]
+        if problems:
+            raise ConfigError(f"A task has the keys {sorted(known)}; {', '.join(problems)}.")
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
         }

@@ -14,15 +14,9 @@ from bertblocks.checkpoints.head_classes import HeadClass, head_class
 from bertblocks.checkpoints.hub import NAMED_ENCODERS, NamedEncoder, resolve_encoder
 from bertblocks.checkpoints.huggingface import write_checkpoint
 from bertblocks.checkpoints.huggingface_config import read_config, write_config
+from bertblocks.checkpoints.manifest import MANIFEST, is_saved_model, read_manifest
 from bertblocks.checkpoints.pooling_file import read_pooling, write_pooling
-from bertblocks.checkpoints.saved_model import (
-    MANIFEST,
-    SavedModel,
-    is_saved_model,
-    read_manifest,
-    read_saved_model,
-    write_saved_model,
-)
+from bertblocks.checkpoints.saved_model import SavedModel, read_saved_model, write_saved_model
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 
 __all__ = [

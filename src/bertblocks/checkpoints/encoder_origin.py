@@ -60,12 +60,11 @@ class EncoderOrigin:
         }
 
     @classmethod
-    def from_json(cls, raw: Mapping[str, Any], place: str) -> EncoderOrigin:
+    def from_json(cls, raw: Mapping[str, Any]) -> EncoderOrigin:
         """Read what to_json gave.
 
         Args:
             raw: The JSON object.
-            place: Where it stands, for messages.
 
         Raises:
             CheckpointError: If it has other keys, or values of another kind.
@@ -80,8 +79,8 @@ class EncoderOrigin:
             or not all(isinstance(value, str) for value in hashes.values())
         ):
             raise CheckpointError(
-                f"{place} is {dict(raw)!r:.200}, expected name, {', '.join(texts)} (texts, or null) and "
-                "weights_sha256 (hashes by file). Save or copy the model again."
+                f"encoder_origin is {dict(raw)!r:.200}, expected name, {', '.join(texts)} (texts, or null) "
+                "and weights_sha256 (hashes by file)."
             )
         return cls(**raw)
 

@@ -14,13 +14,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any
 
 from torch import Tensor
 
-from bertblocks._files import file_sha256, write_text_atomically
-from bertblocks._foreign_files import check_file, is_there, read_json_object
+from bertblocks._files import write_text_atomically
 from bertblocks.blocks import BertPooler, Dense, GlobalAveragePooling1D, Graph, PoolingName, Task
 from bertblocks.checkpoints.classification_head import (
     head_config,
@@ -31,38 +28,19 @@ from bertblocks.checkpoints.classification_head import (
 from bertblocks.checkpoints.encoder_origin import EncoderOrigin
 from bertblocks.checkpoints.folders import read_checkpoint
 from bertblocks.checkpoints.huggingface import write_checkpoint
-from bertblocks.checkpoints.listing import listed
-from bertblocks.checkpoints.pooling_file import POOLING_FILE, write_pooling
-from bertblocks.checkpoints.storage import read_tensors, write_tensors
-from bertblocks.checkpoints.weight_files import WEIGHT_FILES
-from bertblocks.encoder import EncoderConfig
-from bertblocks.errors import CheckpointError, ConfigError, GraphError
-
-MANIFEST = "bertblocks.json"
-FORMAT_VERSION = 1
-_HEAD_FILE = "head.safetensors"
-_READ_FILES = (
-    "config.json",
-    *WEIGHT_FILES,
-    _HEAD_FILE,
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    POOLING_FILE,
+from bertblocks.checkpoints.manifest import (
+    HEAD_FILE,
+    MANIFEST,
+    check_hashes,
+    read_description,
+    read_encoder_origin,
+    read_manifest,
+    write_manifest,
 )
-"""What decides about predictions where it is there: one that is put there later must not pass unnoticed."""
-_MANIFEST_KEYS: Mapping[str, type | UnionType] = {
-    "format_version": int,
-    "bertblocks_version": str,
-    "graph": dict,
-    "task": dict,
-    "casing": str | None,
-    "activation": str,
-    "origin": str,
-    "files": dict,
-}
-_OPTIONAL_KEYS: Mapping[str, type | UnionType] = {"encoder_origin": dict | None}
+from bertblocks.checkpoints.pooling_file import write_pooling
+from bertblocks.checkpoints.storage import read_tensors, write_tensors
+from bertblocks.encoder import EncoderConfig
+from bertblocks.errors import CheckpointError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,10 +68,17 @@ class SavedModel:
     origin: str
     encoder_origin: EncoderOrigin | None = None
 
+    def check_casing(self, casing: str | None, folder: Path) -> None:
+        """Compare the casing that the manifest states with that of the folder's tokenizer.
 
-def is_saved_model(folder: Path) -> bool:
-    """Whether a folder is one of ours, and finished."""
-    return (folder / MANIFEST).is_file()
+        Args:
+            casing: The tokenizer's.
+            folder: Where both were read.
+
+        Raises:
+            CheckpointError: If they differ.
+        """
+        _check_stated(folder, "casing", self.casing, casing)
 
 
 def write_saved_model(
@@ -124,10 +109,21 @@ def write_saved_model(
         write_checkpoint(
             folder, config=model.config, encoder=model.encoder, pooler=None, extra_config=extra_config
         )
-        write_tensors(folder / _HEAD_FILE, model.head)
+        write_tensors(folder / HEAD_FILE, model.head)
         if model.graph.tokenizer is not None:
             _write_sentence_transformers(folder, model.graph, model.config)
-    _write_manifest(folder, model, version)
+    write_manifest(
+        folder,
+        {
+            "bertblocks_version": version,
+            "graph": model.graph.to_json(),
+            "task": model.task.to_json(),
+            "casing": model.casing,
+            "activation": model.config.activation,
+            "origin": model.origin,
+            "encoder_origin": model.encoder_origin.to_json() if model.encoder_origin else None,
+        },
+    )
 
 
 def read_saved_model(folder: Path) -> SavedModel:
@@ -137,16 +133,14 @@ def read_saved_model(folder: Path) -> SavedModel:
         CheckpointError: If the folder is unfinished, changed, or of an unknown format.
     """
     manifest = read_manifest(folder)
-    _check_hashes(folder, manifest["files"])
-    try:
-        graph, task = Graph.from_json(manifest["graph"]), Task.from_json(manifest["task"])
-    except (GraphError, ConfigError) as error:
-        raise CheckpointError(f"{folder / MANIFEST} does not describe a model: {error}") from error
+    check_hashes(folder, manifest["files"])
+    graph, task = read_description(folder, manifest)
     checkpoint = read_checkpoint(folder, keep_heads=True)
+    _check_stated(folder, "activation", manifest["activation"], checkpoint.config.activation)
     if opens_as_sequence_classification(graph):
         head = join_head(graph, checkpoint)
     else:
-        head = read_tensors(folder / _HEAD_FILE)
+        head = read_tensors(folder / HEAD_FILE)
     _check_head(head, graph, checkpoint.config.hidden_size, folder)
     return SavedModel(
         graph=graph,
@@ -158,6 +152,15 @@ def read_saved_model(folder: Path) -> SavedModel:
         origin=manifest["origin"],
         encoder_origin=read_encoder_origin(folder, manifest),
     )
+
+
+def _check_stated(folder: Path, key: str, stated: str | None, found: str | None) -> None:
+    """What the manifest says beside the files is what somebody else may build by: it must be true of them."""
+    if stated != found:
+        raise CheckpointError(
+            f"{folder / MANIFEST} says {key} {stated!r:.100}, but the folder's files have {found!r}. Save or "
+            "copy the model again."
+        )
 
 
 def _check_head(head: Mapping[str, Tensor], graph: Graph, width: int, folder: Path) -> None:
@@ -177,104 +180,6 @@ def _check_head(head: Mapping[str, Tensor], graph: Graph, width: int, folder: Pa
     bad = [name for name, x in head.items() if not x.is_floating_point() or not bool(x.isfinite().all())]
     if bad:
         raise CheckpointError(f"{folder}: the head's {', '.join(bad)} hold NaN, infinity or no numbers.")
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read bertblocks.json, without the weights.
-
-    Raises:
-        CheckpointError: If it is missing, is not JSON, has unknown or missing keys, or is of a newer format.
-    """
-    path = folder / MANIFEST
-    if not is_there(path):
-        raise CheckpointError(_why_unfinished(folder))
-    manifest = read_json_object(path)
-    version = manifest.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} has format version {version}, and this bertblocks reads up to {FORMAT_VERSION}: update "
-            "bertblocks."
-        )
-    problems = []
-    if unknown := sorted(set(manifest) - {*_MANIFEST_KEYS, *_OPTIONAL_KEYS}):
-        problems.append(f"has the unknown keys {unknown!s:.500}")
-    if missing := sorted(set(_MANIFEST_KEYS) - set(manifest)):
-        problems.append(f"lacks the keys {missing}")
-    if version != FORMAT_VERSION:
-        problems.append(f"has format version {version!r:.50}, which there never was")
-    problems += [
-        f"has {key} = {manifest[key]!r:.100}, which is of the wrong type"
-        for key, kind in {**_MANIFEST_KEYS, **_OPTIONAL_KEYS}.items()
-        if key in manifest and not isinstance(manifest[key], kind)
-    ]
-    if manifest.get("casing") not in ("cased", "uncased", None):
-        problems.append(f"has casing = {manifest['casing']!r:.100}, expected cased, uncased or null")
-    if problems:
-        raise CheckpointError(f"{path} {'; it '.join(problems)}. Save or copy the model again.")
-    return manifest
-
-
-def read_encoder_origin(folder: Path, manifest: Mapping[str, Any]) -> EncoderOrigin | None:
-    """Where a model's encoder began, as its manifest says; None where it does not say.
-
-    Raises:
-        CheckpointError: If it is not what save() wrote.
-    """
-    raw = manifest.get("encoder_origin")
-    return None if raw is None else EncoderOrigin.from_json(raw, f"{folder / MANIFEST}: encoder_origin")
-
-
-def _why_unfinished(folder: Path) -> str:
-    if not folder.is_dir():
-        found = "is a file" if folder.exists() else "does not exist"
-        return f"{folder} {found}; a model is a folder that save() or `bertblocks train` wrote."
-    return (
-        f"{folder} has no {MANIFEST}: it is not a bertblocks model, or its training has not finished (finish "
-        "it with `bertblocks train ... --resume`)."
-    )
-
-
-def _write_manifest(folder: Path, model: SavedModel, version: str) -> None:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "bertblocks_version": version,
-        "graph": model.graph.to_json(),
-        "task": model.task.to_json(),
-        "casing": model.casing,
-        "activation": model.config.activation,
-        "origin": model.origin,
-        "encoder_origin": model.encoder_origin.to_json() if model.encoder_origin else None,
-        "files": {path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
-    }
-    write_text_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-
-
-def _check_hashes(folder: Path, files: Mapping[str, Any]) -> None:
-    problems = [f"{name!r:.100} is no file of the folder" for name in files if not _is_inside(name)]
-    for name, expected in files.items():
-        if not _is_inside(name):
-            continue
-        try:
-            check_file(folder / name, root=folder)
-        except CheckpointError as error:
-            problems.append(f"{name} is missing" if not is_there(folder / name) else str(error).rstrip("."))
-            continue
-        if file_sha256(folder / name) != expected:
-            problems.append(f"{name} is not the file that was saved (its sha256 differs)")
-    added = [name for name in _READ_FILES if is_there(folder / name) and name not in files]
-    problems += [f"{name} was not saved with the model, but would be read: remove it" for name in added]
-    if problems:
-        told = listed(problems, separator="; ")
-        raise CheckpointError(f"{folder} has been changed: {told}. Save or copy it again.")
-
-
-def _is_inside(name: str) -> bool:
-    """Whether a manifest's name is a plain relative path, on every system."""
-    parts = name.split("/")
-    return "\0" not in name and not any(
-        part in ("", ".", "..") or "\\" in part or ":" in part for part in parts
-    )
 
 
 def _write_sentence_transformers(folder: Path, graph: Graph, config: EncoderConfig) -> None:
