@@ -35,7 +35,6 @@ def write(folder: Path, *tokens: str, content: bytes | None = None) -> Path:
 def test_shipped_vocabularies_are_googles(shared: Path, name, size: int, casing: str, file: str) -> None:
     vocabulary = shipped_vocabulary(name)
     assert (vocabulary.name, len(vocabulary), vocabulary.casing) == (name, size, casing)
-    assert vocabulary.algorithm == "wordpiece"
     assert vocabulary.content == (shared / "vocab" / file).read_bytes()
     assert vocabulary.special_tokens == {"pad": 0, "unk": 100, "cls": 101, "sep": 102, "mask": 103}
     assert vocabulary.ids["[CLS]"] == 101
@@ -83,6 +82,7 @@ def test_last_line_end_may_be_missing_and_mask_too(tmp_path: Path) -> None:
         (b"\xef\xbb\xbf[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n", "byte order mark"),
         (b"[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\na\r\n", "Windows line ends"),
         (b"[PAD]\n\xff\xfe\n", "UTF-8"),
+        ("[PAD]\n[UNK]\n[CLS]\n[SEP]\n▁\n▁a\nb\n".encode(), "1 tokens begin with '▁'"),
     ],
 )
 def test_unusable_files_are_refused(tmp_path: Path, content: bytes, problem: str) -> None:
@@ -108,6 +108,7 @@ def test_all_problems_are_reported_together(tmp_path: Path) -> None:
         (["Low", "##er"], False, "cased"),
         (["low", "[unused1A]", "<S>"], None, "uncased"),
         (["low", "Ä"], None, "cased"),
+        (["low", "##er", "▁", "▁▁"], None, "uncased"),
     ],
 )
 def test_casing(tmp_path: Path, pieces: list[str], do_lower_case: bool | None, expected: str) -> None:

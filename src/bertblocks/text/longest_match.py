@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-CONTINUATION = "##"
+from bertblocks.text.vocabulary import CONTINUATION
+
 # Google's limit for a word, in characters; the library's own default is 100. See docs/numerics.md,
 # "Tokenization".
 MAX_CHARACTERS_PER_WORD = 200

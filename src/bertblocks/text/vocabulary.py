@@ -20,7 +20,6 @@ from bertblocks._foreign_files import CONFIGURATION_LIMIT, read_file
 from bertblocks.errors import CheckpointError
 
 Casing = Literal["cased", "uncased"]
-Algorithm = Literal["wordpiece"]
 Role = Literal["pad", "unk", "cls", "sep", "mask"]
 ShippedName = Literal["multilingual-cased", "english-uncased"]
 
@@ -31,6 +30,10 @@ SPECIAL_TOKENS: Mapping[Role, str] = {
     "sep": "[SEP]",
     "mask": "[MASK]",
 }
+CONTINUATION = "##"
+"""Begins a piece within a word."""
+
+_SENTENCEPIECE = "▁"
 _OPTIONAL_ROLES: frozenset[Role] = frozenset({"mask"})
 _NUM_SHOWN = 5
 _MOST_TOKENS = 2_000_000  # LaBSE, the largest known, has 501,153
@@ -66,14 +69,12 @@ class Vocabulary:
         casing: Whether texts are lowercased and stripped of accents ("uncased") or kept as they are
             ("cased").
         content: The bytes of `vocab.txt`, so that a copy is byte-identical.
-        algorithm: How words are cut into tokens.
     """
 
     name: str
     tokens: tuple[str, ...] = field(repr=False)
     casing: Casing
     content: bytes = field(repr=False)
-    algorithm: Algorithm = "wordpiece"
 
     @cached_property
     def ids(self) -> Mapping[str, int]:
@@ -200,7 +201,17 @@ def _problems_of_tokens(tokens: Sequence[str]) -> list[str]:
         problems.append(f"special tokens missing: {_some(missing)}")
     if not missing and present <= frozenset(SPECIAL_TOKENS.values()):
         problems.append("it has special tokens only, so that every text would be unknown")
+    num_sentencepiece = _num_pieces(tokens, _SENTENCEPIECE)
+    if num_sentencepiece > _num_pieces(tokens, CONTINUATION):
+        problems.append(
+            f"{num_sentencepiece:,} tokens begin with {_SENTENCEPIECE!r}: it is a vocabulary of "
+            "SentencePiece, which needs a tokenizer.json"
+        )
     return problems
+
+
+def _num_pieces(tokens: Sequence[str], prefix: str) -> int:
+    return sum(token.startswith(prefix) and token != prefix for token in tokens)
 
 
 def _some(items: Sequence[str]) -> str:

@@ -10,14 +10,9 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from bertblocks.text.basic_tokenization import library_agrees, split_words
 from bertblocks.text.library import encode_texts
-from bertblocks.text.longest_match import (
-    CONTINUATION,
-    MAX_CHARACTERS_PER_WORD,
-    LongestMatch,
-    has_long_word,
-)
+from bertblocks.text.longest_match import MAX_CHARACTERS_PER_WORD, LongestMatch, has_long_word
 from bertblocks.text.template import Template, bert_template
-from bertblocks.text.vocabulary import SPECIAL_TOKENS, Casing, Role, Vocabulary
+from bertblocks.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Casing, Role, Vocabulary
 
 
 class WordPieceModel:
