@@ -20,10 +20,15 @@ def is_google_folder(folder: Path) -> bool:
 def read_google_vocabulary(path: Path) -> Vocabulary:
     """Read the vocab.txt of a folder such as "uncased_L-12_H-768_A-12".
 
+    Where the folder's own name says nothing, the one above it is asked: a zip is unpacked into a folder of
+    its name, and may hold another one.
+
     Raises:
         CheckpointError: If it is no vocabulary, or its casing is not the one that the folder's name states.
     """
-    stated = _stated_casing(path.absolute().parent.name)
+    folder = path.absolute().parent
+    named = next((place for place in (folder, folder.parent) if _stated_casing(place.name)), folder)
+    stated = _stated_casing(named.name)
     try:
         vocabulary = read_vocabulary(path)
     except CheckpointError:
@@ -33,9 +38,10 @@ def read_google_vocabulary(path: Path) -> Vocabulary:
         return read_vocabulary(path, do_lower_case=stated == "uncased")
     if stated is not None and vocabulary.casing != stated:
         raise CheckpointError(
-            f"{path} is {vocabulary.casing} by its tokens, but its folder is called "
-            f"{path.absolute().parent.name!r}. Lowercasing for the wrong vocabulary ruins a model: bring the "
-            f"vocabulary that belongs to the weights, or rename the folder if its name is wrong."
+            f"{path} is {vocabulary.casing} by its tokens, but its folder is called {named.name!r}. "
+            f"Lowercasing for the wrong vocabulary ruins a model: bring the vocabulary that belongs to the "
+            f"weights. If the name is wrong, rename the folder, or put a tokenizer_config.json with "
+            f"do_lower_case {str(vocabulary.casing == 'uncased').lower()} beside the vocabulary."
         )
     return vocabulary
 

@@ -1,13 +1,11 @@
-"""Whether foreign tokenizer files describe Google's WordPiece, or something that only looks like it."""
+"""Whether a `tokenizer.json` describes Google's WordPiece, or something that only looks like it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from bertblocks.errors import CheckpointError
-from bertblocks.text.longest_match import CONTINUATION
-from bertblocks.text.vocabulary import SPECIAL_TOKENS, Casing
+from bertblocks.text.vocabulary import CONTINUATION, SPECIAL_TOKENS
 
 _SINGLE = [("[CLS]", 0), ("A", 0), ("[SEP]", 0)]
 _PAIR = [*_SINGLE, ("B", 1), ("[SEP]", 1)]
@@ -22,11 +20,10 @@ def google_lowercase(definition: Mapping[str, Any]) -> bool | None:
     Returns:
         Whether it lowercases; None if it is anything else, such as WordPiece with other normalization.
     """
-    normalizer = definition.get("normalizer") or {}
-    lower = normalizer.get("lowercase")
+    lower = stated_lowercase(definition)
     is_google = (
-        isinstance(lower, bool)
-        and _is_google_normalizer(normalizer, lower)
+        lower is not None
+        and _is_google_normalizer(definition["normalizer"], lower)
         and (definition.get("pre_tokenizer") or {}).get("type") == "BertPreTokenizer"
         and _is_google_model(definition.get("model") or {})
         and _is_bert_template(definition.get("post_processor") or {})
@@ -35,10 +32,16 @@ def google_lowercase(definition: Mapping[str, Any]) -> bool | None:
     return lower if is_google else None
 
 
+def stated_lowercase(definition: Mapping[str, Any]) -> bool | None:
+    """Whether BERT's normalizer in a `tokenizer.json` lowercases; None where it has another one."""
+    normalizer = definition.get("normalizer") or {}
+    lower = normalizer.get("lowercase")
+    return lower if normalizer.get("type") == "BertNormalizer" and isinstance(lower, bool) else None
+
+
 def _is_google_normalizer(normalizer: Mapping[str, Any], lower: bool) -> bool:
     return (
-        normalizer.get("type") == "BertNormalizer"
-        and normalizer.get("clean_text") is True
+        normalizer.get("clean_text") is True
         and normalizer.get("handle_chinese_chars") is True
         and normalizer.get("strip_accents") in (None, lower)
     )
@@ -73,27 +76,3 @@ def _adds_no_tokens(definition: Mapping[str, Any]) -> bool:
     return all(
         token["special"] and token["content"] in vocabulary for token in definition.get("added_tokens") or ()
     )
-
-
-def refuse_other_rules(configuration: Mapping[str, Any], casing: Casing, origin: str) -> None:
-    """Refuse a tokenizer configuration that asks for rules other than Google's.
-
-    Raises:
-        CheckpointError: Naming every setting that could not take effect.
-    """
-    allowed: dict[str, tuple[object, ...]] = {
-        "strip_accents": (None, casing == "uncased"),
-        "tokenize_chinese_chars": (None, True),
-        "do_basic_tokenize": (None, True),
-        "never_split": (None, []),
-    }
-    other = {
-        key: configuration[key] for key, values in allowed.items() if configuration.get(key) not in values
-    }
-    if other:
-        settings = ", ".join(f"{key}={value!r}" for key, value in other.items())
-        raise CheckpointError(
-            f"{origin}: tokenizer_config.json asks for {settings}, which Google's {casing} WordPiece does "
-            f"not do. Remove the setting if the model was trained without it; else save the tokenizer with "
-            f"transformers, as a tokenizer.json that describes it."
-        )

@@ -9,15 +9,20 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from bertblocks._foreign_files import is_there, read_json_object
+from bertblocks._foreign_files import is_there
 from bertblocks.errors import CheckpointError
 from bertblocks.text.google_folders import is_google_folder, read_google_vocabulary
-from bertblocks.text.google_rules import google_lowercase, refuse_other_rules
+from bertblocks.text.google_rules import google_lowercase, stated_lowercase
 from bertblocks.text.other_models import OtherModel
+from bertblocks.text.settings import (
+    TokenizerSettings,
+    read_settings,
+    refuse_other_rules,
+    refuse_other_tokenizers,
+)
 from bertblocks.text.tokenizer import Tokenizer, TokenModel
 from bertblocks.text.tokenizer_json import check_word_length, read_tokenizer_json
 from bertblocks.text.vocabulary import (
-    Role,
     ShippedName,
     Vocabulary,
     parse_vocabulary,
@@ -73,41 +78,52 @@ def _load_folder(folder: Path, name: str, sequence_length: int) -> Tokenizer:
 
 def _read_model(folder: Path) -> TokenModel:
     """Read a folder: WordPiece by Google's rules wherever it is that, else what `tokenizer.json` says."""
-    configuration = _read_json(folder / "tokenizer_config.json")
+    settings = read_settings(folder)
     definition_path, vocabulary_path = folder / "tokenizer.json", folder / "vocab.txt"
     if not is_there(definition_path):
         if not is_there(vocabulary_path):
             raise CheckpointError(_nothing_found(folder))
-        if is_google_folder(folder) and not configuration:
-            return WordPieceModel(read_google_vocabulary(vocabulary_path))
-        return _read_wordpiece(vocabulary_path, configuration, lower=None)
+        return _read_wordpiece(vocabulary_path, settings)
     definition = read_tokenizer_json(definition_path)
+    _check_same_casing(definition, settings)
     lower = google_lowercase(definition)
     if lower is None:
         check_word_length(definition, definition_path)
-        roles = _configured_roles({**_read_json(folder / "special_tokens_map.json"), **configuration})
-        return OtherModel(json.dumps(definition, ensure_ascii=False), roles, str(definition_path))
-    vocabulary = _vocabulary_of(definition, definition_path, _do_lower_case(configuration, lower))
+        return OtherModel(json.dumps(definition, ensure_ascii=False), settings.roles, str(definition_path))
+    refuse_other_tokenizers(settings)
+    vocabulary = _vocabulary_of(definition, definition_path, lower)
+    refuse_other_rules(settings, vocabulary)
     if not is_there(vocabulary_path):
-        refuse_other_rules(configuration, vocabulary.casing, str(folder))
         return WordPieceModel(vocabulary)
-    model = _read_wordpiece(vocabulary_path, configuration, lower=lower)
-    _check_same_tokens(model.vocabulary, vocabulary, folder)
-    return model
+    from_text = read_vocabulary(vocabulary_path, do_lower_case=lower)
+    _check_same_tokens(from_text, vocabulary, folder)
+    return WordPieceModel(from_text)
 
 
-def _read_wordpiece(path: Path, configuration: Mapping[str, Any], *, lower: bool | None) -> WordPieceModel:
-    vocabulary = read_vocabulary(path, do_lower_case=_do_lower_case(configuration, lower))
-    refuse_other_rules(configuration, vocabulary.casing, str(path.parent))
+def _read_wordpiece(path: Path, settings: TokenizerSettings) -> WordPieceModel:
+    """Read a `vocab.txt` without a `tokenizer.json`."""
+    refuse_other_tokenizers(settings)
+    lower = settings.do_lower_case
+    if lower is None and is_google_folder(path.parent):
+        vocabulary = read_google_vocabulary(path)
+    else:
+        vocabulary = read_vocabulary(path, do_lower_case=lower)
+    refuse_other_rules(settings, vocabulary)
     return WordPieceModel(vocabulary)
 
 
-def _do_lower_case(configuration: Mapping[str, Any], otherwise: bool | None) -> bool | None:
-    value = configuration.get("do_lower_case")
-    return value if isinstance(value, bool) else otherwise
+def _check_same_casing(definition: Mapping[str, Any], settings: TokenizerSettings) -> None:
+    lower, stated = stated_lowercase(definition), settings.do_lower_case
+    if lower is None or stated is None or lower == stated:
+        return
+    raise CheckpointError(
+        f"{settings.folder}: tokenizer_config.json says do_lower_case {str(stated).lower()}, but the "
+        f"normalizer in tokenizer.json says lowercase {str(lower).lower()}. Lowercasing for the wrong "
+        "vocabulary ruins a model: find out how it was trained, and set both to that."
+    )
 
 
-def _vocabulary_of(definition: Mapping[str, Any], path: Path, lower: bool | None) -> Vocabulary:
+def _vocabulary_of(definition: Mapping[str, Any], path: Path, lower: bool) -> Vocabulary:
     """The vocabulary inside a `tokenizer.json`, as the `vocab.txt` that would hold it."""
     ids: dict[str, int] = definition["model"]["vocab"]
     tokens = sorted(ids, key=ids.__getitem__)
@@ -134,22 +150,6 @@ def _check_same_tokens(from_text: Vocabulary, from_json: Vocabulary, folder: Pat
         f"{folder}: vocab.txt and tokenizer.json hold different vocabularies: {len(from_text):,} and "
         f"{len(from_json):,} tokens{first}. Remove the one that does not belong to the weights."
     )
-
-
-def _configured_roles(configuration: Mapping[str, Any]) -> dict[Role, str]:
-    """The special tokens that a configuration names: each a string, or an object with `content`."""
-    roles: dict[Role, str] = {}
-    for role in get_args(Role):
-        token = configuration.get(f"{role}_token")
-        name = token.get("content") if isinstance(token, dict) else token
-        if isinstance(name, str):
-            roles[role] = name
-    return roles
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; a missing file is an empty one."""
-    return read_json_object(path) if is_there(path) else {}
 
 
 def _nothing_found(folder: Path) -> str:
