@@ -163,6 +163,8 @@ class TestATable:
             "output",
             "num_rows",
             "num_truncated",
+            "num_in_windows",
+            "sequence_length",
             "num_unknown",
             "num_tokens_read",
             "num_empty",

@@ -6,9 +6,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import bertblocks as bb
-from bertblocks.assembly import load_model
+from bertblocks.assembly import load_model, run_packed
 from bertblocks.errors import ConfigError, GraphError
 from bertblocks.inference import load_encoder
 from tiny_tables import class_texts, write_csv
@@ -43,7 +44,11 @@ def test_a_model_with_windows_is_trained_shown_and_asked(cli, encoder, table, tm
     shown = cli("info", model).out
     assert "windows='slide'" in shown and "stride=10" in shown
 
-    assert cli("predict", model, table, "--output", out, "--precision", "float32").status == 0
+    predicted = cli("predict", model, table, "--output", out, "--precision", "float32")
+    assert predicted.status == 0
+    assert predicted.err == "29 texts were read in windows of 16 tokens; none were cut.\n"
+    long = cli("predict", model, "--text", "the film " * 20, "--precision", "float32")
+    assert long.err == "The text has 42 tokens and was read in windows.\n"
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert max(row["num_tokens"] for row in rows) > 60 and not any(row["truncated"] for row in rows)
 
@@ -54,13 +59,37 @@ def test_a_model_with_windows_is_trained_shown_and_asked(cli, encoder, table, tm
 def test_vectors_of_windows(cli, encoder, table, long_texts, tmp_path):
     out = tmp_path / "v.npy"
     ended = cli("embed", encoder, table, "--text", "text", "--output", out, *SLIDE, "--precision", "float32")
-    assert ended.status == 0 and "cut" not in ended.err, ended.err
+    assert ended.status == 0 and "none were cut" in ended.err, ended.err
     options = {"sequence_length": 16, "windows": "slide", "stride": 10, "window_pooling": "max"}
     loaded = load_encoder(encoder, precision="float32")
     stripped = [text.strip() for text in long_texts[0]]
     np.testing.assert_allclose(np.load(out), loaded.encode(stripped, **options), atol=1e-5)
     short = loaded.encode(["the film"], windows="slide")
     assert np.array_equal(short, loaded.encode(["the film"]))
+
+
+def test_a_model_with_windows_reads_in_its_own_way_everywhere(cli, encoder, table, long_texts, tmp_path):
+    """Its vectors are what its head reads, whether from Python or the command line."""
+    model, out = tmp_path / "model", tmp_path / "v.npy"
+    places = ("--text", "text", "--target", "label", "--output", model, "--encoder", encoder)
+    assert cli("train", table, *places, *SLIDE, "--pooling", "average", *QUICK).status == 0
+    stripped = [text.strip() for text in long_texts[0]]
+    with torch.inference_mode():
+        assembled = load_model(model)
+        expected = run_packed(assembled.module.pooled, assembled.encode(stripped), device="cpu")
+    loaded = load_encoder(model, precision="float32")
+    own = {"output": "average", "windows": None, "window_pooling": None}
+    np.testing.assert_allclose(loaded.encode(stripped, **own), expected, atol=1e-5)
+    options = ("--text", "text", "--output", out, "--pooling", "average", "--precision", "float32")
+    ended = cli("embed", model, table, *options)
+    assert ended.err == "29 texts were read in windows of 16 tokens; none were cut.\n"
+    np.testing.assert_allclose(np.load(out), expected, atol=1e-5)
+    # What is said overrides it; a stride made for other windows does not stay.
+    ended = cli("embed", model, table, *options, "--windows", "truncate")
+    assert "29 texts were cut" in ended.err and not np.allclose(np.load(out), expected)
+    assert loaded.tokenizer_for(8).stride == 4 and loaded.tokenizer_for().stride == 10
+    assert loaded.tokenizer_for(stride=3).stride == 3
+    assert json.loads(cli("embed", model, table, *options, "--json").out)["num_in_windows"] == 29
 
 
 def test_cut_texts_are_told_the_way_out(cli, encoder, table, tmp_path):

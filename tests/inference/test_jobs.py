@@ -66,7 +66,8 @@ def report_of(found: Any, limit: int, **counts: int) -> JobReport:
     return JobReport(
         num_unknown=int(found.num_unknown.sum()),
         num_tokens_read=sum(min(int(count), limit) for count in found.num_tokens),
-        **{"num_truncated": 0, "num_empty": 0, "num_dropped": 0, **counts},
+        sequence_length=limit,
+        **{"num_truncated": 0, "num_in_windows": 0, "num_empty": 0, "num_dropped": 0, **counts},
     )
 
 
@@ -193,9 +194,7 @@ def test_a_table_whose_first_rows_have_no_text(predictor, tmp_path, small_chunks
 def test_no_row_has_a_text(predictor, tmp_path):
     table = write(tmp_path / "in.jsonl", {"text": [None, ""], "n": [1, 2]})
     report = predict_table(predictor, table, tmp_path / "out.parquet", on_bad_row="skip")
-    assert report == JobReport(
-        num_rows=2, num_truncated=0, num_unknown=0, num_tokens_read=0, num_empty=2, num_dropped=0
-    )
+    assert report == report_of(predictor.predict([]), 16, num_rows=2, num_empty=2)
     assert report.unknown_share == 0
     assert pq.read_schema(tmp_path / "out.parquet").field("num_tokens").type == pa.int64()
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bertblocks.blocks import Windowing, WindowPooling
 from bertblocks.cli.console import print_json, say
 from bertblocks.cli.options import (
     AsJson,
@@ -18,10 +19,9 @@ from bertblocks.cli.options import (
     Sheet,
     SkipBadRows,
     StrideOption,
-    WindowPoolingOption,
-    WindowsOption,
 )
 from bertblocks.cli.progress import Bar
+from bertblocks.cli.sentences import texts_in_windows
 
 
 def embed(
@@ -38,11 +38,22 @@ def embed(
     output: Annotated[Path, typer.Option(help=".npy, or a table.", show_default=False)],
     pooling: PoolingOption = None,
     sequence_length: Annotated[
-        int | None, typer.Option(help="Most tokens of a text or window; the encoder's limit by default.")
+        int | None,
+        typer.Option(
+            help="Most tokens of a text or window; a trained model's own, or the encoder's limit by default."
+        ),
     ] = None,
-    windows: WindowsOption = "truncate",
+    windows: Annotated[
+        Windowing | None,
+        typer.Option(
+            help="Longer texts: truncate cuts them, slide reads all in overlapping windows. By default a "
+            "trained model's own way, with its --stride and --window-pooling; truncate for other encoders."
+        ),
+    ] = None,
     stride: StrideOption = None,
-    window_pooling: WindowPoolingOption = "average",
+    window_pooling: Annotated[
+        WindowPooling | None, typer.Option(help="With slide: how the windows' vectors become one.")
+    ] = None,
     precision: PrecisionOption = "auto",
     device: Device = "auto",
     encoding: Encoding = "utf-8",
@@ -55,13 +66,11 @@ def embed(
     One a row: as an array (.npy), or as a column beside the table's own.
     """
     # Imported where it is needed: --help should not wait for torch.
-    from bertblocks.checkpoints import encoder_defaults, resolve_encoder
     from bertblocks.data import open_table
     from bertblocks.inference import embed_table, load_encoder
 
-    defaults = encoder_defaults(resolve_encoder(encoder))
     loaded = load_encoder(encoder, precision=precision, device=device)
-    pooling = pooling or defaults.pooling
+    pooling = pooling or loaded.pooling
     with Bar() as bar:
         report = embed_table(
             loaded,
@@ -82,5 +91,7 @@ def embed(
     print(f"{report.num_rows:,} vectors of {loaded.config.hidden_size} numbers ({pooling}) are in {output}")
     if report.num_truncated:
         say(f"{report.num_truncated:,} texts were cut; --windows slide reads them whole.")
+    if sentence := texts_in_windows(report.num_in_windows, report.sequence_length):
+        say(sentence)
     if report.num_unknown:
         say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")

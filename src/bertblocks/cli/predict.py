@@ -22,10 +22,12 @@ from bertblocks.cli.options import (
     SkipBadRows,
 )
 from bertblocks.cli.progress import Bar
+from bertblocks.cli.sentences import texts_in_windows
 from bertblocks.data.text_files import is_utf8, unreadable
 from bertblocks.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from bertblocks.assembly import AssembledModel
     from bertblocks.blocks import Task
     from bertblocks.inference import JobReport, Prediction, Predictor
 
@@ -87,7 +89,7 @@ def predict(
             raise DataError("The --text is blank: there is nothing to predict.")
         pairs = None if text_pair is None else [text_pair]
         prediction = predictor.predict([text], pairs)[0]
-        _print_prediction(prediction, predictor.model.task, as_json=as_json)
+        _print_prediction(prediction, predictor.model, as_json=as_json)
     else:
         _predict_lines(predictor, encoding, as_json=as_json)
 
@@ -117,6 +119,8 @@ def _print_report(report: JobReport, output: Path, as_json: bool) -> None:
     print(f"{report.num_rows:,} rows are in {output}")
     if report.num_truncated:
         say(f"{report.num_truncated:,} texts were cut, as the column 'truncated' says.")
+    if sentence := texts_in_windows(report.num_in_windows, report.sequence_length):
+        say(sentence)
     if report.num_unknown:
         say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")
     if report.num_empty or report.num_dropped:
@@ -193,7 +197,7 @@ def _number(answer: float, task: Task) -> str:
     return str(rounded(task, answer, _SHOWN_DECIMALS))
 
 
-def _print_prediction(prediction: Prediction, task: Task, *, as_json: bool) -> None:
+def _print_prediction(prediction: Prediction, model: AssembledModel, *, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(prediction))
         return
@@ -201,8 +205,10 @@ def _print_prediction(prediction: Prediction, task: Task, *, as_json: bool) -> N
     for label, probability in best:
         print(f"{probability:6.1%}  {one_line(label)}")
     if isinstance(prediction.answer, float):
-        print(_number(prediction.answer, task))
+        print(_number(prediction.answer, model.task))
     if prediction.truncated:
         say(f"The text has {prediction.num_tokens:,} tokens and was cut.")
+    elif prediction.num_tokens > model.sequence_length:
+        say(f"The text has {prediction.num_tokens:,} tokens and was read in windows.")
     if prediction.num_unknown:
         say(f"{prediction.num_unknown:,} of its tokens are unknown to the vocabulary.")

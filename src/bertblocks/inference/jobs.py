@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +21,7 @@ from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference.predictions import Predictions, rounded
 from bertblocks.inference.predictor import Predictor
 from bertblocks.inference.result_tables import ResultKind, check_table, open_result
-from bertblocks.inference.text_encoder import TextEncoder, check_window_pooling
+from bertblocks.inference.text_encoder import TextEncoder
 from bertblocks.text import Encoded
 
 # Rows that are sorted by length and computed together: enough to sort well, few enough to hold.
@@ -38,6 +38,8 @@ class JobReport:
     Attributes:
         num_rows: Rows written.
         num_truncated: Rows whose text was cut.
+        num_in_windows: Rows whose text was longer than sequence_length, and read in windows.
+        sequence_length: Most tokens of a text or window.
         num_unknown: Unknown tokens among those read.
         num_tokens_read: Tokens read, special ones included, cut ones not.
         num_empty: Rows without a usable text; their results are empty.
@@ -46,6 +48,8 @@ class JobReport:
 
     num_rows: int
     num_truncated: int
+    num_in_windows: int
+    sequence_length: int
     num_unknown: int
     num_tokens_read: int
     num_empty: int
@@ -85,13 +89,14 @@ def predict_table(
         if isinstance(column, TokenIdsColumn):
             column.check_table(table)
     _refuse_to_replace_input(table, output)
-    counts = _Counts()
+    model = predictor.model
+    counts = _Counts(model.sequence_length, slides=model.token_limit is None)
     with open_result(output, table, results) as writer:
         for batch in _batches(table, None, columns, on_bad_row, counts):
             good, inputs = _inputs(batch, columns)
             found = predictor.predict(*inputs)
-            counts.add(len(batch.rows), found, predictor.model.token_limit)
-            values = _result_columns(predictor.model.task, found)
+            counts.add(len(batch.rows), found)
+            values = _result_columns(model.task, found)
             spread = {name: _spread(column, good, len(batch.rows)) for name, column in values.items()}
             writer.write({**batch.columns, **spread})
             if on_batch is not None:
@@ -107,9 +112,9 @@ def embed_table(
     text: str,
     pooling: Pooling | None = None,
     sequence_length: int | None = None,
-    windows: Windowing = "truncate",
+    windows: Windowing | None = None,
     stride: int | None = None,
-    window_pooling: WindowPooling = "average",
+    window_pooling: WindowPooling | None = None,
     on_bad_row: OnBadRow = "error",
     on_batch: OnBatch | None = None,
 ) -> JobReport:
@@ -121,9 +126,9 @@ def embed_table(
         output: .npy, or a table's ending.
         text: Column of texts.
         pooling: How token vectors become one; None is the encoder's own way.
-        sequence_length: Most tokens of a text or window; None is the encoder's limit.
-        windows: Whether longer texts are cut, or read in windows; this and the next two as TextEncoder.encode
-            takes them.
+        sequence_length: Most tokens of a text or window; this and the next three as TextEncoder.encode takes
+            them.
+        windows: Whether longer texts are cut, or read in windows.
         stride: Tokens from one window to the next.
         window_pooling: How the vectors of a text's windows become one.
         on_bad_row: "skip" leaves the vectors of rows without a text empty (NaN in .npy), and drops rows that
@@ -138,17 +143,17 @@ def embed_table(
     check_table(table, [text], [] if is_array else ["vector"])
     _refuse_to_replace_input(table, output)
     read = [text] if is_array else None
-    limit = encoder.tokenizer.sequence_length if sequence_length is None else sequence_length
-    check_window_pooling(windows, window_pooling)
-    counts = _Counts()
+    encoder.check_window_pooling(windows, window_pooling)
+    tokenizer = encoder.tokenizer_for(sequence_length, windows, stride)
+    counts = _Counts(tokenizer.sequence_length, slides=tokenizer.windows == "slide")
 
     def vectors() -> Iterator[tuple[TableBatch, NDArray[np.float32]]]:
         for batch in _batches(table, read, [text], on_bad_row, counts):
             good, (texts,) = _inputs(batch, [text])
-            encoded = encoder.tokenize(texts, sequence_length, windows=windows, stride=stride)
+            encoded = tokenizer.encode(texts)
             rows = np.full((len(batch.rows), encoder.config.hidden_size), np.nan, dtype=np.float32)
             rows[good] = encoder.vectors(encoded, pooling or encoder.pooling, window_pooling=window_pooling)
-            counts.add(len(batch.rows), encoded, None if windows == "slide" else limit)
+            counts.add(len(batch.rows), encoded)
             yield batch, rows
             if on_batch is not None:
                 on_batch(len(batch.rows))
@@ -171,21 +176,27 @@ def _refuse_to_replace_input(table: Table, output: Path) -> None:
 class _Counts:
     """Adds up a JobReport."""
 
-    def __init__(self) -> None:
-        self.num_rows = self.num_truncated = self.num_empty = self.num_dropped = 0
+    def __init__(self, sequence_length: int, *, slides: bool) -> None:
+        self.num_rows = self.num_truncated = self.num_in_windows = self.num_empty = self.num_dropped = 0
         self.num_unknown = self.num_tokens_read = 0
+        self.sequence_length = sequence_length
+        self._slides = slides
 
-    def add(self, num_rows: int, found: Predictions | Encoded, limit: int | None) -> None:
+    def add(self, num_rows: int, found: Predictions | Encoded) -> None:
         """Count a batch: all its rows, and what was found for those that have a text."""
         self.num_rows += num_rows
         self.num_empty += num_rows - len(found)
         self.num_truncated += int(found.truncated.sum())
         self.num_unknown += int(found.num_unknown.sum())
-        read = found.num_tokens if limit is None else np.minimum(found.num_tokens, limit)
+        read = found.num_tokens
+        if self._slides:
+            self.num_in_windows += int((read > self.sequence_length).sum())
+        else:
+            read = np.minimum(read, self.sequence_length)
         self.num_tokens_read += int(read.sum())
 
     def report(self) -> JobReport:
-        return JobReport(**vars(self))
+        return JobReport(**{field.name: getattr(self, field.name) for field in fields(JobReport)})
 
 
 def _batches(

@@ -21,7 +21,7 @@ from bertblocks.assembly import (
     run_packed,
 )
 from bertblocks.batching import plan_sorted
-from bertblocks.blocks import Graph, Windowing
+from bertblocks.blocks import BertTokenizer, Graph, Windowing
 from bertblocks.checkpoints import (
     encoder_defaults,
     is_saved_model,
@@ -41,7 +41,7 @@ from bertblocks.encoder import (
     to_precision,
 )
 from bertblocks.errors import CheckpointError, ConfigError
-from bertblocks.text import Encoded, Tokenizer, load_tokenizer
+from bertblocks.text import Encoded, Tokenizer, load_encoder_tokenizer
 
 
 class TextEncoder:
@@ -53,6 +53,7 @@ class TextEncoder:
         precision: "auto" takes the fastest on this machine.
         device: "auto" takes CUDA where there is one.
         pooling: What encode() gives unless it is told otherwise.
+        window_pooling: How it joins windows, likewise; whether texts are read in windows says the tokenizer.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class TextEncoder:
         precision: Precision = "auto",
         device: str = "auto",
         pooling: Pooling = "cls",
+        window_pooling: WindowPooling = "average",
     ) -> None:
         check_fit(tokenizer, encoder.config)
         self.device = resolve_device(device)
         self.precision = choose_precision(precision, self.device)
         self.tokenizer = tokenizer
         self.pooling: Pooling = pooling
+        self.window_pooling: WindowPooling = window_pooling
         self._encoder = to_precision(encoder, self.precision).to(self.device).eval()
 
     @property
@@ -82,9 +85,9 @@ class TextEncoder:
         *,
         output: Pooling | Literal["sequence"] | None = None,
         sequence_length: int | None = None,
-        windows: Windowing = "truncate",
+        windows: Windowing | None = None,
         stride: int | None = None,
-        window_pooling: WindowPooling = "average",
+        window_pooling: WindowPooling | None = None,
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """Turn texts into vectors.
@@ -94,11 +97,13 @@ class TextEncoder:
             output: "cls" is the raw first token, "average" and "max" pool over all true tokens, "sequence"
                 gives every token's vector; None is the encoder's own way, which its folder tells.
             sequence_length: Most tokens of a text or window, special tokens counted. None is the tokenizer's
-                limit, as load_encoder sets it: the position table's size, at most 512.
+                limit, as load_encoder sets it: a trained model's own, or the position table's size, at most
+                512.
             windows: What becomes of longer texts: "truncate" cuts them, "slide" reads all of them in
-                overlapping windows, whose pooled vectors become one.
-            stride: With "slide", tokens from one window's beginning to the next; None is three quarters of a
-                window's room for text.
+                overlapping windows, whose pooled vectors become one. None is a trained model's own way, and
+                "truncate" for other encoders; so it is for the next two.
+            stride: With "slide", tokens from one window's beginning to the next; where nothing else says it,
+                three quarters of a window's room for text.
             window_pooling: With "slide", "average" or "max" over the windows' vectors.
             batch_tokens: Most tokens of a batch.
 
@@ -110,12 +115,12 @@ class TextEncoder:
             ConfigError: If output is unknown, the length is out of range or above the position table, or an
                 option of windows has no effect.
         """
-        if windows == "slide" and output == "sequence":
+        if output == "sequence" and self._slides(windows):
             raise ConfigError(
                 'output="sequence" gives every token one vector, but in windows="slide" tokens stand in '
                 'several windows: set windows="truncate", or another output.'
             )
-        check_window_pooling(windows, window_pooling)
+        self.check_window_pooling(windows, window_pooling)
         encoded = self.tokenize(texts, sequence_length, windows=windows, stride=stride)
         if output == "sequence":
             rows: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(encoded)
@@ -133,27 +138,55 @@ class TextEncoder:
         texts: Sequence[str],
         sequence_length: int | None = None,
         *,
-        windows: Windowing = "truncate",
+        windows: Windowing | None = None,
         stride: int | None = None,
     ) -> Encoded:
         """Tokenize texts for vectors(); arguments and errors as encode's."""
+        return self.tokenizer_for(sequence_length, windows, stride).encode(texts)
+
+    def tokenizer_for(
+        self, sequence_length: int | None = None, windows: Windowing | None = None, stride: int | None = None
+    ) -> Tokenizer:
+        """The tokenizer with another way to read long texts; arguments and errors as encode's."""
         limit = self.config.max_sequence_length
         if sequence_length is not None and sequence_length > limit:
             raise ConfigError(
                 f"sequence_length is {sequence_length}, but the encoder's position table ends at {limit}: "
                 f"set sequence_length={limit} or less, or leave it out."
             )
-        tokenizer = self.tokenizer
-        if sequence_length is not None:
-            tokenizer = tokenizer.with_sequence_length(sequence_length)
-        return tokenizer.with_windows(windows, stride).encode(texts)
+        own = self.tokenizer
+        length = own.sequence_length if sequence_length is None else sequence_length
+        slides = self._slides(windows)
+        if stride is None and slides and own.windows == "slide" and length == own.sequence_length:
+            stride = own.stride
+        cutting = own.with_windows("truncate").with_sequence_length(length)
+        return cutting.with_windows(windows or own.windows, stride)
+
+    def _slides(self, windows: Windowing | None) -> bool:
+        return (windows or self.tokenizer.windows) == "slide"
+
+    def check_window_pooling(self, windows: Windowing | None, window_pooling: WindowPooling | None) -> None:
+        """Refuse a way to join windows that there is not, or that has no effect.
+
+        Raises:
+            ConfigError: If it is unknown, or other than the default while texts are cut.
+        """
+        if window_pooling is None:
+            return
+        if window_pooling not in get_args(WindowPooling):
+            raise ConfigError(f"window_pooling is {window_pooling!r}, but must be average or max.")
+        if window_pooling != BertTokenizer.window_pooling and not self._slides(windows):
+            raise ConfigError(
+                f"window_pooling is {window_pooling!r}, which has no effect while texts are cut: set "
+                "windows='slide' too, or leave it out."
+            )
 
     def vectors(
         self,
         encoded: Encoded,
         output: Pooling,
         *,
-        window_pooling: WindowPooling = "average",
+        window_pooling: WindowPooling | None = None,
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
     ) -> NDArray[np.float32]:
         """Turn tokenized texts into one vector each; arguments as encode's.
@@ -163,7 +196,7 @@ class TextEncoder:
         """
         if output not in get_args(Pooling):
             raise ConfigError(f"output is {output!r}, but must be cls, average, max or sequence.")
-        model = TextModel(self._encoder, output, nn.Sequential(), window_pooling)
+        model = TextModel(self._encoder, output, nn.Sequential(), window_pooling or self.window_pooling)
         vectors = run_packed(model.pooled, encoded, batch_tokens=batch_tokens, device=self.device)
         return vectors if len(vectors) else np.empty((0, self.config.hidden_size), dtype=np.float32)
 
@@ -173,25 +206,10 @@ class TextEncoder:
         return (row.numpy() for row in hidden_TD.split(packed.lengths))
 
 
-def check_window_pooling(windows: Windowing, window_pooling: WindowPooling) -> None:
-    """Refuse a way to join windows that there is not, or that has no effect.
-
-    Raises:
-        ConfigError: If it is unknown, or other than the default while texts are cut.
-    """
-    if window_pooling not in get_args(WindowPooling):
-        raise ConfigError(f"window_pooling is {window_pooling!r}, but must be average or max.")
-    if windows == "truncate" and window_pooling != "average":
-        raise ConfigError(
-            f"window_pooling is {window_pooling!r}, which has no effect while texts are cut: set "
-            "windows='slide' too, or leave it out."
-        )
-
-
 def load_encoder(
     source: str | os.PathLike[str], *, precision: Precision = "auto", device: str = "auto"
 ) -> TextEncoder:
-    """Load an encoder with its tokenizer.
+    """Load an encoder with its tokenizer, to read texts as the folder says.
 
     Args:
         source: A named encoder ("mini", "multilingual-cased", "english-uncased"), `org/name` on the hub, or a
@@ -203,16 +221,35 @@ def load_encoder(
         CheckpointError: If weights or tokenizer cannot be found or read, or it is a model of token ids.
     """
     folder: Path = resolve_encoder(source)
-    _check_reads_texts(folder)
+    block = _tokenizer_block(folder)
     defaults = encoder_defaults(folder)
     encoder = load_encoder_module(read_checkpoint(folder))
-    tokenizer = load_tokenizer(folder, sequence_length=defaults.sequence_length)
-    return TextEncoder(encoder, tokenizer, precision=precision, device=device, pooling=defaults.pooling)
+    length = defaults.sequence_length if block is None else block.sequence_length
+    tokenizer = load_encoder_tokenizer(source, folder, sequence_length=length)
+    if block is not None:
+        tokenizer = tokenizer.with_windows(block.windows, block.stride)
+    return TextEncoder(
+        encoder,
+        tokenizer,
+        precision=precision,
+        device=device,
+        pooling=defaults.pooling,
+        window_pooling=BertTokenizer.window_pooling if block is None else block.window_pooling,
+    )
 
 
-def _check_reads_texts(folder: Path) -> None:
-    if is_saved_model(folder) and Graph.from_json(read_manifest(folder)["graph"]).tokenizer is None:
+def _tokenizer_block(folder: Path) -> BertTokenizer | None:
+    """How a model of ours reads texts; None for other encoders, which do not say it.
+
+    Raises:
+        CheckpointError: If it is a model that reads no texts.
+    """
+    if not is_saved_model(folder):
+        return None
+    block = Graph.from_json(read_manifest(folder)["graph"]).tokenizer
+    if block is None:
         raise CheckpointError(
             f"{folder} is a model that takes token ids and has no tokenizer, so that it cannot read texts; "
             "give an encoder or a model of texts."
         )
+    return block
