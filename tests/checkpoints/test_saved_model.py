@@ -453,3 +453,32 @@ def test_a_model_may_begin_as_a_saved_model(saved, tmp_path):
     )
     again.save(tmp_path / "again")
     assert load_model(tmp_path / "again").origin == str(saved)
+
+
+def roberta_padded_by(folder: Path, pad_token_id: int) -> None:
+    """Make an encoder's folder one of RoBERTa's family, of this padding token in config.json alone."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    changes = {
+        "model_type": "xlm-roberta",
+        "architectures": ["XLMRobertaModel"],
+        "pad_token_id": pad_token_id,
+    }
+    (folder / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
+
+
+@pytest.mark.parametrize("pooling", ["cls", "average"])
+def test_a_tokenizer_that_pads_with_another_id_than_positions_begin_at(tmp_path, pooling):
+    # The tokenizer's <pad> is 1. Logits must be equal alone and in a padded batch of transformers'.
+    folder = tiny_encoder_folder(tmp_path / "encoder", "unigram")
+    roberta_padded_by(folder, 3)
+    model = tiny_model(folder, TOPICS, pooling=pooling)
+    model.save(tmp_path / "m")
+    assert torch.equal(logits_of(load_model(tmp_path / "m")), logits_of(model))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "m")
+    batch = tokenizer(TEXTS, padding=True, truncation=True, return_tensors="pt")
+    assert tokenizer.pad_token_id == 1 and 3 not in batch["input_ids"]
+    if pooling == "cls":
+        theirs, _ = opened(transformers.AutoModelForSequenceClassification, tmp_path / "m")
+        assert theirs.config.pad_token_id == 3
+        with torch.no_grad():
+            torch.testing.assert_close(logits_of(model), theirs(**batch).logits, atol=1e-5, rtol=0)

@@ -147,7 +147,9 @@ def write_config(config: EncoderConfig, *, extra: Mapping[str, Any] | None = Non
 
     Args:
         config: The encoder's sizes.
-        extra: Further keys: architectures, id2label, label2id, problem_type, pad_token_id and the like.
+        extra: Further keys: architectures, id2label, label2id, problem_type, pad_token_id and the like. Of
+            RoBERTa's family the encoder decides pad_token_id, whatever the tokenizer pads with: transformers
+            counts positions from it, and masks what is padding without it.
 
     Returns:
         The JSON object.
@@ -160,10 +162,9 @@ def write_config(config: EncoderConfig, *, extra: Mapping[str, Any] | None = Non
         if field.name not in _NOT_NUMBERS:
             written[_KEYS.get(field.name, field.name)] = getattr(config, field.name)
     written["hidden_act"] = _WRITTEN_ACTIVATIONS[config.activation]
-    if config.position_offset:
-        # transformers reads from it where the position table begins.
-        written["pad_token_id"] = config.position_offset - 1
     asked = dict(extra or {})
+    if config.position_offset:
+        asked["pad_token_id"] = config.position_offset - 1
     decided = sorted(key for key in asked.keys() & written.keys() if asked[key] not in (None, written[key]))
     if decided:
         raise ConfigError(
