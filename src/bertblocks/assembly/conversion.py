@@ -23,7 +23,7 @@ from bertblocks.checkpoints import (
     write_pooling,
 )
 from bertblocks.errors import CheckpointError
-from bertblocks.text import Tokenizer, load_tokenizer
+from bertblocks.text import Tokenizer, load_encoder_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +69,7 @@ def convert(
     found = head_class(checkpoint, _stated_config(folder))
     checkpoint = _without_foreign_heads(checkpoint, found)
     length = min(MAX_SEQUENCE_LENGTH, checkpoint.config.max_sequence_length)
-    tokenizer = load_tokenizer(folder, sequence_length=length)
+    tokenizer = load_encoder_tokenizer(source, folder, sequence_length=length)
     pooling = read_pooling(folder)
     with replace_folder_when_done(target) as unfinished:
         tokenizer.save(unfinished)

@@ -93,10 +93,11 @@ def _model_facts(folder: Path) -> tuple[dict[str, Any], str]:
 def _encoder_facts(name: str, folder: Path) -> dict[str, Any]:
     from bertblocks.assembly import load_encoder_module
     from bertblocks.checkpoints import NAMED_ENCODERS, encoder_defaults, encoder_origin, read_checkpoint
-    from bertblocks.text import load_tokenizer
+    from bertblocks.text import load_encoder_tokenizer
 
     checkpoint = read_checkpoint(folder)
-    tokenizer = load_tokenizer(folder, sequence_length=min(512, checkpoint.config.max_sequence_length))
+    length = min(512, checkpoint.config.max_sequence_length)
+    tokenizer = load_encoder_tokenizer(name, folder, sequence_length=length)
     defaults = encoder_defaults(folder)
     named = NAMED_ENCODERS.get(name)
     return {

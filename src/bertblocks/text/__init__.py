@@ -1,6 +1,6 @@
 """Texts → token ids. Imports no torch."""
 
-from bertblocks.text.loading import TOKENIZER_NAMES, load_tokenizer
+from bertblocks.text.loading import TOKENIZER_NAMES, load_encoder_tokenizer, load_tokenizer
 from bertblocks.text.tokenizer import Encoded, Tokenizer
 from bertblocks.text.vocabulary import (
     SHIPPED,
@@ -21,6 +21,7 @@ __all__ = [
     "ShippedName",
     "Tokenizer",
     "Vocabulary",
+    "load_encoder_tokenizer",
     "load_tokenizer",
     "read_vocabulary",
     "shipped_vocabulary",

@@ -61,6 +61,20 @@ def load_tokenizer(source: str | os.PathLike[str], *, sequence_length: int = 512
     return _load_folder(folder, folder.absolute().name, sequence_length)
 
 
+def load_encoder_tokenizer(
+    encoder: str | os.PathLike[str], folder: Path, *, sequence_length: int = 512
+) -> Tokenizer:
+    """Make the tokenizer of an encoder whose folder is at hand.
+
+    Args:
+        encoder: What was asked for. A name of ours has the tokenizer that ships here, which graphs name too.
+        folder: The encoder's folder, which has the tokenizer of any other.
+        sequence_length: As for `load_tokenizer`, which tells what is raised.
+    """
+    is_named = isinstance(encoder, str) and encoder in TOKENIZER_NAMES
+    return load_tokenizer(encoder if is_named else folder, sequence_length=sequence_length)
+
+
 def _load_named(name: str, sequence_length: int) -> Tokenizer:
     if name == MINI:
         with as_file(files("bertblocks") / MINI) as folder:
