@@ -18,7 +18,7 @@ from bertblocks.blocks import (
 )
 from bertblocks.errors import ConfigError, GraphError
 from bertblocks.training import TableRun, graph_settings
-from bertblocks.training.table_graph import check_random_graph, table_graph
+from bertblocks.training.table_graph import check_graph, table_graph
 from tiny_ids import ids_graph
 
 TEXTS: dict[str, Any] = {"table": "t.jsonl", "text": "review", "target": "stars", "output": "m"}
@@ -150,8 +150,8 @@ def test_random_weights_take_the_size_of_their_texts_vocabulary():
 def test_sizes_that_make_no_graph_are_told_before_the_table_is_read():
     run = TableRun(**{**RANDOM_TEXTS, "layers": 0, "heads": 5, "sequence_length": 2, "target": "review"})
     with pytest.raises(GraphError) as error:
-        check_random_graph(run)
+        check_graph(run)
     for part in ("num_layers 0", "sequence_length 2", "takes the column 'review', but TextInput has it"):
         assert part in str(error.value)
     with pytest.raises(GraphError, match="vocabulary_size -1"):
-        check_random_graph(TableRun(**{**IDS, "vocabulary_size": -1}))
+        check_graph(TableRun(**{**IDS, "vocabulary_size": -1}))

@@ -367,6 +367,27 @@ class TestErrorsOfTheCaller:
             assert not any("baseline" in sentence for sentence in said)
             assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
+    def test_come_before_the_table_is_read(self, run_of, tmp_path):
+        missing = {"table": str(tmp_path / "no.csv")}
+        for changed, message in (
+            ({"encoder": "no-such"}, "no encoder 'no-such'"),
+            ({"training": {"device": "tpu"}, **missing}, "device is 'tpu'"),
+            ({"validation": 0.0, **missing}, "must be a table or a share"),
+            ({"validation": "nofile.csv"}, "nofile.csv"),
+        ):
+            said = []
+            with pytest.raises(BertBlocksError, match=message):
+                train_table(run_of(**changed), say=said.append)
+            assert said == [] and [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+    def test_an_output_that_cannot_be_made(self, run_of, tmp_path):
+        with pytest.raises(ConfigError, match=r"which cannot be made: .*Choose another --output"):
+            train_table(run_of(output="table.csv/model"))
+
+    def test_leave_no_parents_that_were_made_for_them(self, run_of, tmp_path):
+        self.fails(run_of(output="a/b/model", text="no such column"), "no such column")
+        assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
     def test_sequence_lengths(self, run_of):
         self.fails(run_of(sequence_length=0), "sequence_length 0")
         self.fails(run_of(sequence_length=513), "sequence_length 513")

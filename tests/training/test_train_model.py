@@ -259,8 +259,10 @@ class TestRefusesBeforeAnyWork:
     @pytest.mark.parametrize("trainable", [True, False])
     def test_an_unknown_metric(self, tiny_encoder, trainable):
         data = class_texts(20)
-        for metric in ("pearson", "acuracy"):
-            message = f"metric is '{metric}', but a classification task has loss, accuracy"
+        for metric, message in (
+            ("pearson", "metric is 'pearson', but a classification task has loss, accuracy"),
+            ("acuracy", r"metric is 'acuracy', but must be one of loss, .*did you mean 'accuracy'"),
+        ):
             self.refused(tiny_encoder, message, data, trainable=trainable, validation=data, metric=metric)
 
     @pytest.mark.parametrize("trainable", [True, False])

@@ -6,10 +6,11 @@ import time
 
 from bertblocks.cli.console import say
 from bertblocks.cli.progress import Bar, duration
-from bertblocks.training import EpochDone, Estimate, Event, StepDone, VectorsDone
+from bertblocks.training import EpochDone, Estimate, Event, StepDone, TokensCounted, VectorsDone
 
 _SHOWN_METRICS = 4
 _SECONDS_WORTH_A_WORD = 3.0
+_TOKENS_WORTH_A_WORD = 20_000
 # The head alone does dozens of epochs a second: their lines would bury everything else.
 _SECONDS_BETWEEN_EPOCHS = 1.0
 
@@ -40,7 +41,13 @@ class TrainingDisplay:
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
-        if isinstance(event, VectorsDone):
+        if isinstance(event, TokensCounted):
+            if event.longest > _TOKENS_WORTH_A_WORD:
+                say(
+                    f"{event.num_tokens:,} tokens in {event.num_texts:,} texts, the longest of "
+                    f"{event.longest:,}: nothing is shown while one text is read."
+                )
+        elif isinstance(event, VectorsDone):
             self._bar.show("Encoding texts", event.done, event.total)
         elif isinstance(event, Estimate):
             self.tokens_per_s = event.tokens_per_s

@@ -1,7 +1,15 @@
 """Labelled texts → weights: optimizer, loop, checkpoints, early stopping."""
 
 from bertblocks.training.contradictions import RANDOM, graph_settings
-from bertblocks.training.events import EpochDone, Estimate, Event, Listener, StepDone, VectorsDone
+from bertblocks.training.events import (
+    EpochDone,
+    Estimate,
+    Event,
+    Listener,
+    StepDone,
+    TokensCounted,
+    VectorsDone,
+)
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.run import TrainedModel, train_model
 from bertblocks.training.settings import TrainingSettings
@@ -20,6 +28,7 @@ __all__ = [
     "Listener",
     "StepDone",
     "TableRun",
+    "TokensCounted",
     "TrainedModel",
     "TrainingSettings",
     "VectorsDone",

@@ -8,6 +8,21 @@ from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokensCounted:
+    """The training texts have been tokenized.
+
+    Attributes:
+        num_texts: How many there are.
+        num_tokens: Their tokens, as far as they are read.
+        longest: The most tokens of one text.
+    """
+
+    num_texts: int
+    num_tokens: int
+    longest: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class VectorsDone:
     """A batch of a frozen encoder's vectors has been computed."""
 
@@ -60,7 +75,7 @@ class EpochDone:
     best: bool
 
 
-Event = VectorsDone | Estimate | StepDone | EpochDone
+Event = TokensCounted | VectorsDone | Estimate | StepDone | EpochDone
 Listener = Callable[[Event], None]
 Outcome = Literal["all epochs done", "stopped early"]
 

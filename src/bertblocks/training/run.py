@@ -17,7 +17,7 @@ from bertblocks.data import check_weights, chosen_class_weights, class_weights_i
 from bertblocks.encoder import choose_precision, resolve_device
 from bertblocks.errors import ConfigError, GraphError
 from bertblocks.text import Encoded
-from bertblocks.training.events import Listener, Outcome, ignore
+from bertblocks.training.events import Listener, Outcome, TokensCounted, ignore
 from bertblocks.training.frozen_vectors import VECTORS, frozen_vectors
 from bertblocks.training.loop import Fit
 from bertblocks.training.optimizer import build_optimizer
@@ -98,6 +98,10 @@ def train_model(
         torch.manual_seed(settings.seed)
         model = assemble(graph, task)
         rows = _Rows.encode(model, train, validation)
+        lengths = token_lengths(rows.train_encoded)
+        on_event(
+            TokensCounted(num_texts=len(lengths), num_tokens=int(lengths.sum()), longest=int(lengths.max()))
+        )
         trainable = graph.encoder.trainable
         settings = settings.resolved(
             model.module.encoder.config,

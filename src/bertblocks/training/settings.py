@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
@@ -21,6 +22,8 @@ OptimizerName = Literal["adamw", "google-adamw"]
 _LARGEST_SEED = 2**32 - 1
 _COUNTS = ("epochs", "batch_tokens", "min_batch_texts", "patience")
 _RATES = ("learning_rate", "head_learning_rate", "max_grad_norm")
+
+_METRICS = tuple(dict.fromkeys(name for kind in get_args(TaskKind) for name in selection_metrics(kind)))
 
 _LOG = logging.getLogger(__name__)
 
@@ -142,6 +145,10 @@ class TrainingSettings:
                 f"class_weight is {self.class_weight!r}, but must be 'auto', None or a weight for each "
                 "label, such as {'a': 1, 'b': 2.5}"
             )
+        if self.metric is not None and self.metric not in _METRICS:
+            near = get_close_matches(str(self.metric), _METRICS, n=1)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            yield f"metric is {self.metric!r}, but must be one of {', '.join(_METRICS)}{meant}"
         if not isinstance(self.device, str):
             yield f"device is {self.device!r}, but must be 'auto', 'cpu' or 'cuda'"
 

@@ -28,15 +28,14 @@ _BASE_LAYERS, _BASE_WIDTH, _HEAD_WIDTH, _FEED_FORWARD_RATIO = 12, 768, 64, 4
 _ANY_TASK = Task(kind="regression")
 
 
-def check_random_graph(run: TableRun) -> None:
-    """Refuse sizes and columns that make no graph, before the table is read.
+def check_graph(run: TableRun) -> None:
+    """Refuse sizes and columns that make no graph, and encoders that are not there, before the table is read.
 
     Raises:
         GraphError: Every problem at once.
-        CheckpointError: If the vocabulary cannot be found.
+        CheckpointError: If the encoder or the vocabulary cannot be found.
     """
-    if run.graph is None and run.encoder == RANDOM:
-        table_graph(run, _ANY_TASK)
+    table_graph(run, _ANY_TASK)
 
 
 def table_graph(run: TableRun, task: Task) -> Graph:

@@ -22,6 +22,7 @@ from bertblocks.data import (
     row_weights,
     unlabeled_rows,
 )
+from bertblocks.encoder import resolve_device
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.table_run import TableRun
@@ -46,6 +47,19 @@ class TableRows:
     validation: LabeledTexts
     train_report: RowReport
     validation_report: RowReport
+
+
+def check_sources(run: TableRun) -> None:
+    """Refuse tables that cannot be opened, a share that is none and a device that is not here.
+
+    Raises:
+        DataError: If a table is missing, of an unknown form or empty.
+        ConfigError: If validation is neither a table nor a share, or there is no such device.
+    """
+    resolve_device(run.training.device)
+    tables = [run.table] if _as_share(run.validation) is not None else [run.table, str(run.validation)]
+    for path in tables:
+        open_table(path, encoding=run.encoding, sheet=run.sheet)
 
 
 def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:

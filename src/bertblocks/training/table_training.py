@@ -32,8 +32,8 @@ from bertblocks.training.events import Event, Listener, ignore
 from bertblocks.training.logs import LOG_FILE, TENSORBOARD_FOLDER, RunLog
 from bertblocks.training.run import TrainedModel, train_model
 from bertblocks.training.settings import TrainingSettings
-from bertblocks.training.table_graph import check_random_graph, table_graph
-from bertblocks.training.table_rows import TableRows, read_table_rows
+from bertblocks.training.table_graph import check_graph, table_graph
+from bertblocks.training.table_rows import TableRows, check_sources, read_table_rows
 from bertblocks.training.table_run import TableRun
 from bertblocks.training.work_folder import (
     MODEL_FOLDER,
@@ -77,9 +77,9 @@ def train_table(
 ) -> FinishedRun:
     """Read a table, train, evaluate on the held-out rows, and write the model's folder.
 
-    Until the run is done everything lies in a folder beside the output, named `<output>.unfinished`; a run
-    that was killed goes on from there with resume, and ends with the same weights to the bit. A run that ends
-    in an error of the caller's leaves nothing.
+    Until the run is done everything lies in a folder beside the output, named `<output>.unfinished`, which
+    no second run may have at the same time; a run that was killed goes on from there with resume, and ends
+    with the same weights to the bit. A run that soon ends in an error of the caller's leaves nothing.
 
     Args:
         run: What to do.
@@ -90,20 +90,20 @@ def train_table(
 
     Raises:
         DataError: If the table or its rows cannot be used.
-        ConfigError: If settings contradict each other, the output is there already, or training diverges.
+        ConfigError: If settings contradict each other, the output is there already or cannot be written,
+            another run has its folder, or training diverges.
         CheckpointError: If the encoder cannot be found or read.
         GraphError: If the graph does not fit the table.
     """
     check_places(run, resume=resume)
-    check_random_graph(run)
-    rows = read_table_rows(run, say)
-    run.training.check_task(rows.task.kind, has_validation=True)
-    graph = table_graph(run, rows.task)
-    check_task(graph, rows.task)
-    identity = run_identity(run, rows, graph)
     with held(run.work):
-        # Again, as the table took its time to read and another run may have come and gone.
-        check_places(run, resume=resume)
+        check_graph(run)
+        check_sources(run)
+        rows = read_table_rows(run, say)
+        run.training.check_task(rows.task.kind, has_validation=True)
+        graph = table_graph(run, rows.task)
+        check_task(graph, rows.task)
+        identity = run_identity(run, rows, graph)
         if (Path(run.output) / RUN_FILE).exists():
             return _finished_before(run, rows, identity, say)
         resumed = resume and (run.work / RUN_FILE).exists()

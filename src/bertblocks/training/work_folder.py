@@ -85,7 +85,14 @@ def held(work: Path) -> Iterator[None]:
     Raises:
         ConfigError: If a run is under way in it.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    made = [folder for folder in (work, *work.parents) if not folder.exists()]
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"A run keeps its checkpoints in {work}, which cannot be made: {error.strerror}. Choose another "
+            "--output."
+        ) from error
     lock = FileLock(work / _LOCK)
     try:
         lock.acquire(timeout=0)
@@ -101,8 +108,17 @@ def held(work: Path) -> Iterator[None]:
         if os.name == "nt":
             lock.release()
         if work.is_dir() and all(path.name == _LOCK for path in work.iterdir()):
-            shutil.rmtree(work)
+            _remove(work, made)
         lock.release()
+
+
+def _remove(work: Path, made: list[Path]) -> None:
+    """Remove a work folder in which nothing but the lock is, and parents that were made for it alone."""
+    shutil.rmtree(work)
+    for parent in made[1:]:
+        if any(parent.iterdir()):
+            return
+        parent.rmdir()
 
 
 def empty(work: Path) -> None:
