@@ -21,23 +21,29 @@ import atheris
 
 with atheris.instrument_imports(include=["bertblocks"]):
     from bertblocks._foreign_files import parse_json_object
-    from bertblocks.blocks import Graph, Task, text_model
+    from bertblocks.blocks import Task, text_model
     from bertblocks.checkpoints import (
         bundle_index,
+        read_checkpoint,
+        read_config,
         read_manifest,
         read_tensors,
         sstable,
         tensor_bundle,
+        write_config,
         write_tensors,
     )
-    from bertblocks.checkpoints.huggingface_config import read_config
+    from bertblocks.checkpoints.manifest import read_description
     from bertblocks.checkpoints.weight_files import open_weights
+    from bertblocks.encoder import EncoderConfig
     from bertblocks.errors import BertBlocksError
     from bertblocks.text import load_tokenizer
 
 import torch
 
 ROOT = Path(tempfile.mkdtemp(prefix="fuzz-"))
+SEPARATOR = b"\0\xff\0"
+"""Between the files of one input: no UTF-8 text has it."""
 FIXTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures"
 
 
@@ -54,9 +60,7 @@ def through(name: str, read: Callable[[Path], object]) -> Callable[[bytes], obje
 
 def read_model_description(path: Path) -> None:
     """Read bertblocks.json as far as it goes without weights."""
-    manifest = read_manifest(path.parent)
-    Graph.from_json(manifest["graph"])
-    Task.from_json(manifest["task"])
+    read_description(path.parent, read_manifest(path.parent))
 
 
 def read_bundle(path: Path) -> None:
@@ -66,6 +70,16 @@ def read_bundle(path: Path) -> None:
     for name in bundle.entries:
         with contextlib.suppress(BertBlocksError):
             bundle.read(name)
+
+
+def read_google_folder(content: bytes) -> None:
+    """Take the bytes for the three files of a Google folder beside good data, and read all of it."""
+    folder = ROOT / "google"
+    parts = [*content.split(SEPARATOR, 2), b"", b""]
+    for name, part in zip(("bert_config.json", "vocab.txt", "bert_model.ckpt.index"), parts, strict=False):
+        (folder / name).write_bytes(part)
+    read_checkpoint(folder, keep_heads=True)
+    load_tokenizer(folder)
 
 
 TARGETS: dict[str, Callable[[bytes], object]] = {
@@ -78,6 +92,7 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
     "manifest": through("bertblocks.json", read_model_description),
     "checksums": through("fuzz.ckpt.index", read_bundle),
     "bundle": through("fuzz.ckpt.index", read_bundle),
+    "google": read_google_folder,
 }
 
 
@@ -106,8 +121,23 @@ def write_seeds(name: str, folder: Path) -> None:
             (folder / f"seed{index}").write_bytes(path.read_bytes())
         (data,) = FIXTURES.glob("keras-bert-tf1-tiny/*.data-00000-of-00001")
         shutil.copy(data, ROOT / "fuzz.ckpt.data-00000-of-00001")
+    elif name == "google":
+        (ROOT / "google").mkdir()
+        source = FIXTURES / "keras-bert-tf1-tiny"
+        shutil.copy(source / "bert_model.ckpt.data-00000-of-00001", ROOT / "google")
+        files = [source / name for name in ("bert_config.json", "vocab.txt", "bert_model.ckpt.index")]
+        (folder / "seed").write_bytes(SEPARATOR.join(path.read_bytes() for path in files))
+    elif name == "config":
+        for family in ("bert", "xlm-roberta"):
+            config = EncoderConfig(family=family, position_offset=0 if family == "bert" else 2)
+            (folder / family).write_text(json.dumps(write_config(config)))
+    elif name == "shards":
+        for shard in ("model-1.safetensors", "model-2.safetensors"):
+            write_tensors(ROOT / shard, {shard: torch.ones(2)})
+            weight_map = {shard: shard, "model-1.safetensors": "model-1.safetensors"}
+            (folder / shard).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     else:
-        (folder / "seed").write_text('{"weight_map": {"a": "model-1.safetensors"}, "vocab_size": 30}')
+        (folder / "seed").write_text('{"a": [1, 2.5, "\\u00e9", null, true], "b": {}}')
 
 
 def believe_checksums() -> None:
@@ -125,7 +155,7 @@ def main() -> None:
     target = TARGETS[name]
     seeds = ROOT / "seeds"
     write_seeds(name, seeds)
-    if name == "bundle":
+    if name in ("bundle", "google"):
         believe_checksums()
 
     def run(content: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -18,7 +17,6 @@ from bertblocks.checkpoints import read_checkpoint
 from bertblocks.errors import CheckpointError
 from bertblocks.text import load_tokenizer
 
-DATA = "bert_model.ckpt.data-00000-of-00001"
 POOLER = "bert/pooler/dense/bias"
 
 
@@ -174,22 +172,6 @@ def test_a_folder_of_googles_without_weights_says_which_are_expected(tmp_path):
     for path in folder.glob("bert_model*"):
         path.unlink()
     assert "has no checkpoints: expected bert_model.ckpt.index" in refusal(folder)
-
-
-@pytest.mark.parametrize("name", [DATA, "bert_model.ckpt.index", "bert_config.json"])
-def test_a_link_out_of_the_folder(tmp_path, name):
-    folder = bert_folder(tmp_path / "google", bert_tensors())
-    (folder / name).rename(tmp_path / "outside")
-    (folder / name).symlink_to(tmp_path / "outside")
-    assert f"{name} is a symbolic link out of its folder" in refusal(folder)
-
-
-@pytest.mark.parametrize("name", [DATA, "bert_model.ckpt.index"])
-def test_a_pipe(tmp_path, name):
-    folder = bert_folder(tmp_path / "google", bert_tensors())
-    (folder / name).unlink()
-    os.mkfifo(folder / name)
-    assert f"{name} is a named pipe, expected a regular file" in refusal(folder)
 
 
 def test_shapes_are_told_as_google_stores_them(tmp_path):
