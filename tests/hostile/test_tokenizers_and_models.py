@@ -81,6 +81,10 @@ TOKENIZERS: dict[str, tuple[Attack, str]] = {
     "vocabulary of numbers": (model(vocab=[1, 2]), "holds 1, which is no token"),
     "vocabulary of another kind": (model(vocab={"a": 0}), "vocabulary of another kind"),
     "unknown id out of range": (model(unk_id=10**9), "unk_id is 1000000000"),
+    "unknown id of a model without one": (
+        model(type="WordLevel", vocab={"<s>": 0, "</s>": 1}, unk_id=1),
+        "missing field `unk_token`",
+    ),
     "hidden token": (model(vocab=[["\0<s>", 0.0]]), "which is no token"),
     "half a pair": (write("tokenizer.json", b'{"a": "\\udc00"}'), "half of a surrogate pair"),
     "catastrophic pattern": (

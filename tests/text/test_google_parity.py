@@ -250,6 +250,14 @@ def test_words_up_to_200_characters_are_cut_into_pieces(
         assert (unknown in ids) == (length > 200)
 
 
+@needs_unicode_14
+def test_random_long_words(tokenizer: Tokenizer, reference: GoogleReference) -> None:
+    draw = random.Random(22)
+    alphabets = ["ab", "etaoinshr", "ETAéß", "\u0e01\u0e32\u0e31", "αβΣ", "кип", "한글", "a\u0301", "😀x"]
+    words = ["".join(draw.choices(draw.choice(alphabets), k=draw.randint(40, 210))) for _ in range(2000)]
+    assert_equal_ids(tokenizer, reference, [f"a {word}, {word[:60]}." for word in words])
+
+
 def test_literal_special_tokens_are_text(tokenizer: Tokenizer, reference: GoogleReference) -> None:
     texts = ["[CLS] a [SEP] b", "[SEP]", "x[MASK]y [PAD][UNK]", "[UNK]"]
     assert_equal_ids(tokenizer, reference, texts)

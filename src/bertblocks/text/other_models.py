@@ -129,7 +129,7 @@ def _ids_of(parsed: Mapping[str, Any]) -> dict[str, int]:
 
 def _unknown_name(parsed: Mapping[str, Any]) -> str | None:
     model = parsed["model"]
-    if model.get("unk_id") is not None:
+    if isinstance(model["vocab"], list) and model.get("unk_id") is not None:
         return cast("str", model["vocab"][model["unk_id"]][0])
     return cast("str | None", model.get("unk_token"))
 
@@ -141,8 +141,9 @@ def _find_roles(
     missing = [f"{role} {name!r}" for role, name in configured.items() if name not in ids]
     if missing:
         raise CheckpointError(
-            f"{origin}: tokenizer_config.json names special tokens that the vocabulary lacks: "
-            f"{', '.join(missing)}."
+            f"{origin}: tokenizer_config.json or special_tokens_map.json names special tokens that it lacks: "
+            f"{', '.join(missing)}. Remove the names if the model was trained without these tokens; else "
+            "save the tokenizer again, so that it holds them."
         )
     found: dict[Role, str] = {"unk": unknown} if unknown is not None else {}
     for role, usual in _USUAL_NAMES.items():
