@@ -96,6 +96,12 @@ def test_several_labels_are_separated_as_in_training(cli, label_model, tmp_path)
     ended = cli("evaluate", label_model, write_csv(tmp_path / "m.csv", columns), "--json", *FLOAT32)
     found = json.loads(ended.out)
     assert found["metrics"]["micro_f1"] > 0.8
+    # Thresholds were chosen on the rows held out in training, as both files say.
+    stored = json.loads((label_model / "metrics.json").read_text(encoding="utf-8"))["thresholds"]
+    assert (stored["rows"], stored["num_rows"], list(stored["by_label"])) == ("same", 30, ["CAT", "DOG"])
+    assert stored["metrics_at_half"]["micro_f1"] > 0.5
+    assert found["thresholds"]["by_label"] == stored["by_label"]
+    assert (found["thresholds"]["rows"], found["thresholds"]["num_rows"]) == ("other", None)
     # A blank cell is a row that lacks every label, as in training, and is told as there.
     assert (found["rows"], found["skipped"]) == (20, {})
     assert "m.csv: 5 rows have no label; they count as rows that lack all of them." in ended.err

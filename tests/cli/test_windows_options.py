@@ -52,6 +52,11 @@ def test_a_model_with_windows_is_trained_shown_and_asked(cli, encoder, table, tm
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert max(row["num_tokens"] for row in rows) > 60 and not any(row["truncated"] for row in rows)
 
+    evaluated = cli("evaluate", model, table, "--precision", "float32")
+    assert "rows in windows" in evaluated.out
+    tokens = json.loads(cli("evaluate", model, table, "--precision", "float32", "--json").out)["tokens"]
+    assert (tokens["num_in_windows"], tokens["num_truncated"]) == (29, 0)
+
     settings = json.loads((model / "run.json").read_text(encoding="utf-8"))["settings"]
     assert (settings["windows"], settings["stride"], settings["window_pooling"]) == ("slide", 10, "max")
 

@@ -16,6 +16,7 @@ from bertblocks.evaluation import (
     evaluate,
     format_cell,
     summary_tables,
+    threshold_note,
     token_statistics,
     verdict,
 )
@@ -117,6 +118,52 @@ def test_json_form(by_language):
     assert (stored["baseline"], stored["baseline_rows"]) == (None, None)
 
 
+def test_chosen_thresholds_stand_beside_what_a_half_gives():
+    task = Task(kind="multilabel", labels=("red", "big"), thresholds=(0.2, 0.5))
+    targets = np.array([[1, 0], [1, 1], [0, 1]])
+    scores = np.array([[0.3, 0.4], [0.25, 0.9], [0.1, 0.6]])
+    found = evaluate(
+        task, targets=targets, scores=scores, threshold_rows="same", skipped_in_training={"a": 2}
+    )
+    assert found.overall["micro_f1"] == 1.0
+    half = compute_metrics(TASKS["multilabel"], targets=targets, scores=scores)
+    stored = found.to_json()
+    assert stored["thresholds"] == {
+        "by_label": {"red": 0.2, "big": 0.5},
+        "rows": "same",
+        "num_rows": 3,
+        "metrics_at_half": dict(half.values),
+    }
+    assert threshold_note(found) == (
+        "The labels' thresholds were chosen on these 3 rows, so that their figures are somewhat too good; "
+        "from 0.5 on for every label, micro_f1 is 0.6667."
+    )
+    assert (stored["skipped"], stored["skipped_in_training"]) == ({}, {"a": 2})
+    assert summary_tables(found)[-1].title == "Rows left out of the training table"
+    on_others = evaluate(task, targets=targets, scores=scores)
+    assert on_others.to_json()["thresholds"]["num_rows"] is None and threshold_note(on_others) is None
+    plain = evaluate(TASKS["multilabel"], targets=targets, scores=scores, threshold_rows="same")
+    assert plain.thresholds is None and threshold_note(plain) is None
+    assert plain.to_json()["skipped_in_training"] is None
+
+
+def test_rows_in_windows_are_counted_and_shown():
+    counts = TokenCounts(
+        num_tokens=np.array([4, 21, 30]),
+        truncated=np.zeros(3, dtype=bool),
+        num_unknown=np.array([0, 5, 6]),
+        sequence_length=20,
+        in_windows=True,
+    )
+    found = token_statistics(counts)
+    assert (found.num_in_windows, found.num_truncated, found.unknown_share) == (2, 0, 11 / 55)
+    assert token_statistics(counts.take(np.array([0]))).num_in_windows == 0
+    numbers = np.array([1.0, 2.0, 3.0])
+    tables = summary_tables(evaluate(TASKS["regression"], targets=numbers, scores=numbers, tokens=counts))
+    assert tables[-1].columns[:3] == ("rows cut", "cut share", "rows in windows")
+    assert tables[-1].rows[0][:3] == (0, 0.0, 2)
+
+
 def test_token_statistics_by_hand():
     found = token_statistics(
         TokenCounts(
@@ -127,6 +174,7 @@ def test_token_statistics_by_hand():
         )
     )
     assert (found.num_rows, found.num_truncated, found.truncated_share) == (4, 1, 0.25)
+    assert found.num_in_windows == 0
     # Of the cut text only 20 tokens were read.
     assert found.unknown_share == 3 / (4 + 6 + 20 + 10)
     assert (found.median_tokens, found.max_tokens) == (8.0, 30)

@@ -527,7 +527,13 @@ def test_rows_that_cannot_be_used_are_counted(run_of, tmp_path):
     said = []
     finished = train_table(run_of(table=str(table), skip_bad_rows=True), say=said.append)
     assert "2 of 60 rows were left out" in said[0]
-    assert sum(finished.evaluation.skipped.values()) == 2
+    # Only usable rows are held out: none of those that are evaluated was left out.
+    assert finished.evaluation.to_json()["skipped_in_training"] == {"missing value": 2}
+    assert finished.evaluation.to_json()["skipped"] == {}
+    dev = write_csv(tmp_path / "dev.csv", {"text": ["good", "", "bad"], "label": ["good", "good", "ugly"]})
+    finished = train_table(run_of("other", table=str(table), validation=str(dev), skip_bad_rows=True))
+    assert finished.evaluation.to_json()["skipped"] == {"missing value": 1, "unknown label": 1}
+    assert sum(finished.evaluation.to_json()["skipped_in_training"].values()) == 2
 
 
 def test_texts_that_are_cut_are_told_of(run_of, tmp_path):

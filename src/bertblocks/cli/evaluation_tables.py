@@ -15,7 +15,7 @@ _MAX_ROWS = 40
 def print_evaluation(evaluation: Evaluation, *, title: str) -> None:
     """Print figures beside the baseline's, by class, by group with the worst first, and what was cut."""
     # Imported where it is needed: --help should not wait for scikit-learn.
-    from bertblocks.evaluation import format_cell, summary_tables, verdict
+    from bertblocks.evaluation import format_cell, summary_tables, threshold_note, verdict
 
     stdout.print(title, style="bold", markup=False)
     for table in summary_tables(evaluation):
@@ -26,5 +26,6 @@ def print_evaluation(evaluation: Evaluation, *, title: str) -> None:
         print_table(f"\n{table.title}", list(table.columns), rows)
         if len(table.rows) > _MAX_ROWS:
             stdout.print(f"... and {len(table.rows) - _MAX_ROWS:,} more; --json prints all")
-    if sentence := verdict(evaluation):
-        stdout.print(f"\n{sentence}", markup=False)
+    for sentence in (threshold_note(evaluation), verdict(evaluation)):
+        if sentence:
+            stdout.print(f"\n{sentence}", markup=False)

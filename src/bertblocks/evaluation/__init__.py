@@ -1,7 +1,13 @@
 """Predictions and truth → metrics, by group, beside a cheap baseline."""
 
 from bertblocks.evaluation.baseline import Baseline, BaselineResult, fit_baseline, measure_baseline
-from bertblocks.evaluation.evaluate import BaselineRows, Evaluation, GroupEvaluation, evaluate
+from bertblocks.evaluation.evaluations import (
+    Evaluation,
+    GroupEvaluation,
+    RowsOfThem,
+    ThresholdFigures,
+    evaluate,
+)
 from bertblocks.evaluation.metrics import (
     ClassMetrics,
     Metrics,
@@ -13,7 +19,14 @@ from bertblocks.evaluation.metrics import (
     selection_metrics,
 )
 from bertblocks.evaluation.table_job import METRICS_FILE, evaluate_table, stored_baseline, token_counts
-from bertblocks.evaluation.tables import Cell, Table, format_cell, summary_tables, verdict
+from bertblocks.evaluation.tables import (
+    Cell,
+    SummaryTable,
+    format_cell,
+    summary_tables,
+    threshold_note,
+    verdict,
+)
 from bertblocks.evaluation.thresholds import MIN_ROWS_EACH, tunable_labels, tune_thresholds
 from bertblocks.evaluation.tokens import TokenCounts, TokenStatistics, token_statistics
 
@@ -22,13 +35,14 @@ __all__ = [
     "MIN_ROWS_EACH",
     "Baseline",
     "BaselineResult",
-    "BaselineRows",
     "Cell",
     "ClassMetrics",
     "Evaluation",
     "GroupEvaluation",
     "Metrics",
-    "Table",
+    "RowsOfThem",
+    "SummaryTable",
+    "ThresholdFigures",
     "TokenCounts",
     "TokenStatistics",
     "compute_metrics",
@@ -44,6 +58,7 @@ __all__ = [
     "selection_metrics",
     "stored_baseline",
     "summary_tables",
+    "threshold_note",
     "token_counts",
     "token_statistics",
     "tunable_labels",

@@ -28,7 +28,7 @@ from bertblocks.data import (
 )
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.evaluation.baseline import BaselineResult
-from bertblocks.evaluation.evaluate import Evaluation, evaluate
+from bertblocks.evaluation.evaluations import Evaluation, evaluate
 from bertblocks.evaluation.tokens import TokenCounts
 from bertblocks.inference import Predictions, Predictor, targets_in_unit
 
@@ -109,7 +109,7 @@ def evaluate_table(
         task,
         targets=targets_in_unit(task, truth),
         scores=np.concatenate([part.scores for part in found]),
-        tokens=token_counts(found, predictor.model.token_limit),
+        tokens=token_counts(found, predictor.model),
         group_by=group_by,
         groups=groups if group_by else None,
         skipped=dict(report.num_skipped),
@@ -136,13 +136,14 @@ def stored_baseline(folder: Path) -> BaselineResult | None:
     return None if stored is None else BaselineResult.from_json(stored)
 
 
-def token_counts(found: Sequence[Predictions], sequence_length: int | None) -> TokenCounts:
-    """What the tokenizer counted of predictions, joined."""
+def token_counts(found: Sequence[Predictions], model: AssembledModel) -> TokenCounts:
+    """What a model's tokenizer counted of predictions, joined."""
     return TokenCounts(
         num_tokens=np.concatenate([part.num_tokens for part in found]),
         truncated=np.concatenate([part.truncated for part in found]),
         num_unknown=np.concatenate([part.num_unknown for part in found]),
-        sequence_length=sequence_length,
+        sequence_length=model.sequence_length,
+        in_windows=model.token_limit is None,
     )
 
 

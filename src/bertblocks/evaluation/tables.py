@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bertblocks.blocks import TaskKind
-from bertblocks.evaluation.evaluate import Evaluation, GroupEvaluation
+from bertblocks.evaluation.evaluations import Evaluation, GroupEvaluation
 from bertblocks.evaluation.metrics import higher_is_better, primary_metric
 from bertblocks.evaluation.tokens import TokenStatistics
 
@@ -24,7 +24,7 @@ _GROUP_METRICS: Mapping[TaskKind, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class SummaryTable:
     """A table of bare values.
 
     Attributes:
@@ -38,16 +38,15 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def summary_tables(evaluation: Evaluation) -> tuple[Table, ...]:
+def summary_tables(evaluation: Evaluation) -> tuple[SummaryTable, ...]:
     """Everything that an evaluation says, in the order of reading; tables without rows are left out."""
     tables = (
         _overall_table(evaluation),
         _class_table(evaluation),
         _group_table(evaluation),
         _token_table(evaluation.tokens),
-        Table(
-            title="Rows left out", columns=("reason", "rows"), rows=tuple(sorted(evaluation.skipped.items()))
-        ),
+        _skipped_table("Rows left out", evaluation.skipped),
+        _skipped_table("Rows left out of the training table", evaluation.skipped_in_training or {}),
     )
     return tuple(table for table in tables if table.rows)
 
@@ -86,19 +85,31 @@ def verdict(evaluation: Evaluation) -> str | None:
     )
 
 
-def _overall_table(evaluation: Evaluation) -> Table:
+def threshold_note(evaluation: Evaluation) -> str | None:
+    """Say in a sentence what chosen thresholds do to the figures of the rows that they were chosen on."""
+    chosen = evaluation.thresholds
+    if chosen is None or chosen.rows == "other" or evaluation.overall.values == chosen.at_half.values:
+        return None
+    name = primary_metric(evaluation.kind)
+    return (
+        f"The labels' thresholds were chosen on these {chosen.num_rows:,} rows, so that their figures are "
+        f"somewhat too good; from 0.5 on for every label, {name} is {format_cell(chosen.at_half[name])}."
+    )
+
+
+def _overall_table(evaluation: Evaluation) -> SummaryTable:
     values = evaluation.overall.values
     title = f"All {evaluation.overall.num_rows:,} rows"
     if evaluation.baseline is None:
-        return Table(title=title, columns=("metric", "model"), rows=tuple(values.items()))
+        return SummaryTable(title=title, columns=("metric", "model"), rows=tuple(values.items()))
     cheap = evaluation.baseline.metrics.values
     if evaluation.baseline_rows == "other":
-        return Table(
+        return SummaryTable(
             title=title,
             columns=("metric", "model", "baseline (held out in training)"),
             rows=tuple((name, value, cheap.get(name)) for name, value in values.items()),
         )
-    return Table(
+    return SummaryTable(
         title=title,
         columns=("metric", "model", "baseline", "better by"),
         rows=tuple(
@@ -108,14 +119,18 @@ def _overall_table(evaluation: Evaluation) -> Table:
     )
 
 
+def _skipped_table(title: str, skipped: Mapping[str, int]) -> SummaryTable:
+    return SummaryTable(title=title, columns=("reason", "rows"), rows=tuple(sorted(skipped.items())))
+
+
 def _better_by(name: str, model: float | None, cheap: float | None) -> float | None:
     if model is None or cheap is None:
         return None
     return model - cheap if higher_is_better(name) else cheap - model
 
 
-def _class_table(evaluation: Evaluation) -> Table:
-    return Table(
+def _class_table(evaluation: Evaluation) -> SummaryTable:
+    return SummaryTable(
         title="By class",
         columns=("label", "precision", "recall", "f1", "rows"),
         rows=tuple(
@@ -125,10 +140,10 @@ def _class_table(evaluation: Evaluation) -> Table:
     )
 
 
-def _group_table(evaluation: Evaluation) -> Table:
+def _group_table(evaluation: Evaluation) -> SummaryTable:
     names = _GROUP_METRICS[evaluation.kind]
     counted = ("cut share", "unknown share") if evaluation.tokens is not None else ()
-    return Table(
+    return SummaryTable(
         title=f"By {evaluation.group_by}, the worst first",
         columns=(evaluation.group_by or "group", "rows", *names, *counted),
         rows=tuple(_group_row(group, names) for group in evaluation.worst_groups()),
@@ -140,16 +155,16 @@ def _group_row(group: GroupEvaluation, names: tuple[str, ...]) -> tuple[Cell, ..
     return (group.name, group.metrics.num_rows, *(group.metrics[name] for name in names), *counted)
 
 
-def _token_table(tokens: TokenStatistics | None) -> Table:
-    columns = ("rows cut", "cut share", "unknown share", "median tokens", "95 % have at most", "longest")
+def _token_table(tokens: TokenStatistics | None) -> SummaryTable:
     if tokens is None:
-        return Table(title="Tokens", columns=columns, rows=())
-    row = (
-        tokens.num_truncated,
-        tokens.truncated_share,
-        tokens.unknown_share,
-        tokens.median_tokens,
-        tokens.p95_tokens,
-        tokens.max_tokens,
-    )
-    return Table(title="Tokens", columns=columns, rows=(row,))
+        return SummaryTable(title="Tokens", columns=(), rows=())
+    cells: dict[str, Cell] = {"rows cut": tokens.num_truncated, "cut share": tokens.truncated_share}
+    if tokens.num_in_windows:
+        cells["rows in windows"] = tokens.num_in_windows
+    cells |= {
+        "unknown share": tokens.unknown_share,
+        "median tokens": tokens.median_tokens,
+        "95 % have at most": tokens.p95_tokens,
+        "longest": tokens.max_tokens,
+    }
+    return SummaryTable(title="Tokens", columns=tuple(cells), rows=(tuple(cells.values()),))

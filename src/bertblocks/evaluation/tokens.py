@@ -19,13 +19,15 @@ class TokenCounts:
         num_tokens: Tokens of each text before it was cut, special tokens included.
         truncated: Whether each was cut.
         num_unknown: Unknown tokens among those read.
-        sequence_length: Most tokens that were read of a text; None where nothing was cut.
+        sequence_length: Most tokens of a text or window; None where there is no limit.
+        in_windows: Whether longer texts were read in windows, and none were cut.
     """
 
     num_tokens: NDArray[Any]
     truncated: NDArray[Any]
     num_unknown: NDArray[Any]
     sequence_length: int | None = None
+    in_windows: bool = False
 
     def check_rows(self, num_rows: int) -> None:
         """Refuse counts of other rows.
@@ -45,6 +47,7 @@ class TokenCounts:
             truncated=self.truncated[rows],
             num_unknown=self.num_unknown[rows],
             sequence_length=self.sequence_length,
+            in_windows=self.in_windows,
         )
 
 
@@ -56,6 +59,7 @@ class TokenStatistics:
         num_rows: Rows counted.
         num_truncated: Rows that were cut.
         truncated_share: Their share, 0 to 1.
+        num_in_windows: Rows that were longer than a window, and read in several.
         unknown_share: Unknown tokens among all tokens read, special ones included, 0 to 1.
         median_tokens: Tokens of the middle row, before it was cut.
         p95_tokens: Tokens that 95 of 100 rows do not exceed: a sequence length that hardly cuts.
@@ -65,6 +69,7 @@ class TokenStatistics:
     num_rows: int
     num_truncated: int
     truncated_share: float
+    num_in_windows: int
     unknown_share: float
     median_tokens: float
     p95_tokens: float
@@ -77,14 +82,14 @@ class TokenStatistics:
 
 def token_statistics(counts: TokenCounts) -> TokenStatistics:
     """Sum up the token counts of at least one row."""
-    read = counts.num_tokens
-    if counts.sequence_length is not None:
-        read = np.minimum(read, counts.sequence_length)
+    limit = counts.num_tokens.max() if counts.sequence_length is None else counts.sequence_length
+    read = counts.num_tokens if counts.in_windows else np.minimum(counts.num_tokens, limit)
     median, p95 = np.quantile(counts.num_tokens, (0.5, 0.95))
     return TokenStatistics(
         num_rows=len(counts.num_tokens),
         num_truncated=int(np.count_nonzero(counts.truncated)),
         truncated_share=float(np.count_nonzero(counts.truncated) / len(counts.truncated)),
+        num_in_windows=int(np.count_nonzero(counts.num_tokens > limit)) if counts.in_windows else 0,
         unknown_share=float(counts.num_unknown.sum(dtype=np.int64) / max(1, read.sum(dtype=np.int64))),
         median_tokens=float(median),
         p95_tokens=float(p95),

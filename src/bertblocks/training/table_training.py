@@ -233,10 +233,13 @@ def _evaluate(
         trained.model.task,
         targets=targets_in_unit(rows.task, validation.targets),
         scores=found.scores,
-        tokens=token_counts([found], trained.model.token_limit),
+        tokens=token_counts([found], trained.model),
         group_by=run.group_by,
         groups=validation.groups,
-        skipped=dict(rows.validation_report.num_skipped),
+        # Rows are held out only of those that can be used.
+        skipped={} if rows.validation_report is rows.train_report else rows.validation_report.num_skipped,
+        skipped_in_training=rows.train_report.num_skipped,
+        threshold_rows="same",
         baseline=baseline,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,8 @@ from bertblocks.evaluation.checks import check_predictions
 from bertblocks.evaluation.metrics import Metrics, higher_is_better, metrics_of_checked, primary_metric
 from bertblocks.evaluation.tokens import TokenCounts, TokenStatistics, token_statistics
 
-BaselineRows = Literal["same", "other"]
+RowsOfThem = Literal["same", "other"]
+"""Whether something comes from the rows that are evaluated, or from other ones."""
 
 NO_GROUP = "(none)"
 # A column with more values than this (an id, a date) is no group: the report would be as long as the table.
@@ -43,6 +44,33 @@ class GroupEvaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ThresholdFigures:
+    """The thresholds of a multi-label task, and what they change.
+
+    Attributes:
+        by_label: From which probability on each label is given.
+        rows: "same" where they were chosen on these very rows, so that the figures are somewhat too good;
+            "other" where on those held out in training.
+        num_rows: The rows that they were chosen on; None where these are others.
+        at_half: The metrics of these rows where every label is given from 0.5 on.
+    """
+
+    by_label: Mapping[str, float]
+    rows: RowsOfThem
+    num_rows: int | None
+    at_half: Metrics
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON types."""
+        return {
+            "by_label": dict(self.by_label),
+            "rows": self.rows,
+            "num_rows": self.num_rows,
+            "metrics_at_half": dict(self.at_half.values),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What metrics.json holds.
 
@@ -52,7 +80,11 @@ class Evaluation:
         tokens: Token counts of all rows, if there are any.
         group_by: The column that groups the rows, if one was given.
         groups: One entry a group, by name.
-        skipped: Rows left out of the evaluation, by reason.
+        skipped: Rows of the evaluated table that were left out, by reason; empty where the rows were held out
+            of the training table, since only rows that can be used are.
+        skipped_in_training: Rows of the training table that were left out, by reason; None where this is not
+            the evaluation at the end of training.
+        thresholds: Those of a multi-label task, where they were chosen.
         baseline: The cheap baseline's numbers, if there are any.
         baseline_rows: "same" where the baseline was measured on these rows, "other" where on those held out
             in training: then the two may be compared only roughly.
@@ -64,8 +96,10 @@ class Evaluation:
     group_by: str | None = None
     groups: tuple[GroupEvaluation, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
+    skipped_in_training: Mapping[str, int] | None = None
+    thresholds: ThresholdFigures | None = None
     baseline: BaselineResult | None = None
-    baseline_rows: BaselineRows = "same"
+    baseline_rows: RowsOfThem = "same"
 
     @property
     def primary(self) -> float | None:
@@ -102,6 +136,10 @@ class Evaluation:
             **_metrics_json(self.overall),
             "tokens": _tokens_json(self.tokens),
             "skipped": dict(self.skipped),
+            "skipped_in_training": None
+            if self.skipped_in_training is None
+            else dict(self.skipped_in_training),
+            "thresholds": None if self.thresholds is None else self.thresholds.to_json(),
             "group_by": self.group_by,
             "groups": [group.to_json() for group in self.groups],
             "baseline": None if self.baseline is None else self.baseline.to_json(),
@@ -118,8 +156,10 @@ def evaluate(
     group_by: str | None = None,
     groups: Sequence[str | None] | None = None,
     skipped: Mapping[Any, int] | None = None,
+    skipped_in_training: Mapping[Any, int] | None = None,
+    threshold_rows: RowsOfThem = "other",
     baseline: BaselineResult | None = None,
-    baseline_rows: BaselineRows = "same",
+    baseline_rows: RowsOfThem = "same",
 ) -> Evaluation:
     """Evaluate predictions as a whole and by group.
 
@@ -130,7 +170,9 @@ def evaluate(
         tokens: What the tokenizer counted of these rows.
         group_by: Name of the column that groups holds.
         groups: To what each row belongs, such as its language.
-        skipped: Rows left out before this, by reason.
+        skipped: Rows of this table left out before, by reason.
+        skipped_in_training: Rows of the training table left out, by reason, at the end of training.
+        threshold_rows: Whether the task's thresholds were chosen on these rows.
         baseline: The cheap baseline's numbers.
         baseline_rows: Whether the baseline was measured on these rows.
 
@@ -153,9 +195,24 @@ def evaluate(
         tokens=None if tokens is None else token_statistics(tokens),
         group_by=group_by,
         groups=() if groups is None else _evaluate_groups(task, targets, scores, tokens, groups),
-        skipped={str(reason): count for reason, count in (skipped or {}).items()},
+        skipped=dict(skipped or {}),
+        skipped_in_training=None if skipped_in_training is None else dict(skipped_in_training),
+        thresholds=_threshold_figures(task, targets, scores, threshold_rows),
         baseline=baseline,
         baseline_rows=baseline_rows,
+    )
+
+
+def _threshold_figures(
+    task: Task, targets: NDArray[Any], scores: NDArray[Any], rows: RowsOfThem
+) -> ThresholdFigures | None:
+    if not task.thresholds:
+        return None
+    return ThresholdFigures(
+        by_label=dict(zip(task.labels, task.thresholds, strict=True)),
+        rows=rows,
+        num_rows=len(targets) if rows == "same" else None,
+        at_half=metrics_of_checked(replace(task, thresholds=()), targets, scores),
     )
 
 
