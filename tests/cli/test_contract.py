@@ -12,6 +12,7 @@ import typer
 import bertblocks
 from bertblocks.cli.app import app
 from bertblocks.cli.options import Precision
+from bertblocks.cli.sections import SECTIONS
 from bertblocks.encoder import Precision as EncoderPrecision
 
 TRAIN = (
@@ -59,6 +60,11 @@ def test_the_options(name):
         for option in commands()[name].params
     ]
     assert sorted(found) == sorted(COMMANDS[name].split())
+
+
+def test_every_option_of_train_but_json_has_its_section():
+    options = [option.name for option in commands()["train"].params if option.name != "as_json"]
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(options)
 
 
 def test_the_choices_of_precision_are_the_encoders():

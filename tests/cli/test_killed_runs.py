@@ -14,7 +14,8 @@ import pytest
 
 from tiny_tables import CLUES, class_texts, write_csv
 
-LONGEST_WAIT_S = 60.0
+# Beside other work a run may get little of the machine.
+LONGEST_WAIT_S = 300.0
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def wait_for_steps(process, log, num_lines):
 
 @pytest.mark.parametrize(
     ("mode", "epochs", "num_kills"),
-    [((), 30, 2), (("--freeze-encoder",), 60, 1)],
+    [((), 60, 2), (("--freeze-encoder",), 200, 1)],
     ids=["fine-tuned", "frozen"],
 )
 def test_a_run_killed_at_random_moments(cli, command, tmp_path, mode, epochs, num_kills):

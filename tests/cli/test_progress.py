@@ -46,12 +46,27 @@ class TestOnATerminal:
             bar.show("Training, epoch 1", 1, 400)
             bar.show("Training, epoch 2", 2, 400)
             bar.add("Evaluating", 50)
+            assert self.only_task(bar) == ("Evaluating", 50, None)
+            bar.add("Evaluating", 30)
+            assert self.only_task(bar) == ("Evaluating", 80, None)
+            bar.add("Predicting rows", 90)
+            assert self.only_task(bar) == ("Predicting rows", 90, None)
+
+    def test_the_rate_is_of_the_rows_since_the_first(self, terminal, monkeypatch):
+        now = 100.0
+        monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+        with Bar() as bar:
+            now = 150.0
+            bar.add("Predicting rows", 4000)
+            now = 152.0
+            bar.add("Predicting rows", 1000)
             (task,) = bar._progress.tasks
-            assert (task.description, task.completed, task.total) == (
-                "Evaluating",
-                52,
-                None,
-            ) or task.completed == 50
+        assert task.fields["detail"] == "500 rows/s"
+
+    @staticmethod
+    def only_task(bar):
+        (task,) = bar._progress.tasks
+        return task.description, task.completed, task.total
 
     def test_tables_and_sentences_show_what_looks_like_markup(self, monkeypatch):
         screen = io.StringIO()

@@ -14,14 +14,14 @@ from bertblocks.cli.options import (
     AsJson,
     Device,
     Encoding,
+    KeepBadRows,
     PoolingOption,
     PrecisionOption,
     Sheet,
-    SkipBadRows,
     StrideOption,
 )
 from bertblocks.cli.progress import Bar
-from bertblocks.cli.sentences import texts_in_windows
+from bertblocks.cli.sentences import bad_rows, texts_in_windows
 
 
 def embed(
@@ -58,7 +58,7 @@ def embed(
     device: Device = "auto",
     encoding: Encoding = "utf-8",
     sheet: Sheet = None,
-    skip_bad_rows: SkipBadRows = False,
+    skip_bad_rows: KeepBadRows = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn the texts of a table into vectors.
@@ -95,3 +95,5 @@ def embed(
         say(sentence)
     if report.num_unknown:
         say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")
+    if sentence := bad_rows(report.num_empty, report.num_dropped, "vector"):
+        say(sentence)

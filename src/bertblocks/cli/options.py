@@ -18,6 +18,14 @@ ModelFolder = Annotated[
 Encoding = Annotated[str, typer.Option(help="Encoding of CSV and JSON Lines files.")]
 Sheet = Annotated[str | None, typer.Option(help="Sheet of an Excel file; the first by default.")]
 SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and count them.")]
+KeepBadRows = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-rows",
+        help="Leave the results of rows without a usable text empty, leave out rows that cannot be read, and "
+        "count both.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PrecisionOption = Annotated[
     Precision, typer.Option(help="Of the encoder's products; auto measures what is fastest here.")

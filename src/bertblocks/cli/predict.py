@@ -16,13 +16,13 @@ from bertblocks.cli.options import (
     AsJson,
     Device,
     Encoding,
+    KeepBadRows,
     ModelFolder,
     PrecisionOption,
     Sheet,
-    SkipBadRows,
 )
 from bertblocks.cli.progress import Bar
-from bertblocks.cli.sentences import texts_in_windows
+from bertblocks.cli.sentences import bad_rows, texts_in_windows
 from bertblocks.data.text_files import is_utf8, unreadable
 from bertblocks.errors import ConfigError, DataError
 
@@ -51,7 +51,7 @@ def predict(
     device: Device = "auto",
     encoding: Encoding = "utf-8",
     sheet: Sheet = None,
-    skip_bad_rows: SkipBadRows = False,
+    skip_bad_rows: KeepBadRows = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict a table, one text, or texts from a pipe.
@@ -123,11 +123,8 @@ def _print_report(report: JobReport, output: Path, as_json: bool) -> None:
         say(sentence)
     if report.num_unknown:
         say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")
-    if report.num_empty or report.num_dropped:
-        say(
-            f"{report.num_empty:,} rows without a text have no prediction; "
-            f"{report.num_dropped:,} rows could not be read and are left out."
-        )
+    if sentence := bad_rows(report.num_empty, report.num_dropped, "prediction"):
+        say(sentence)
 
 
 def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> None:

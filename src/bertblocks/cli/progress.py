@@ -31,7 +31,8 @@ class Bar:
         self._task: TaskID | None = None
         self._total: int | None = None
         self._done = self._done_before = 0
-        self._start = self._begin = self._last_line = time.monotonic()
+        self._what = ""
+        self._begin = self._last_line = time.monotonic()
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -53,13 +54,11 @@ class Bar:
         """
         amount = f"{done:,}" if total is None else f"{done / max(1, total):.0%}"
         if self._task is not None and (total != self._total or done < self._done):
-            # Other work: it has a rate of its own.
-            self._progress.remove_task(self._task)
-            self._task = None
+            self._end_work()
         if self._task is None:
             self._begin, self._done_before = time.monotonic(), done
             self._task = self._progress.add_task(what, total=total, detail=detail, amount=amount)
-        self._total, self._done = total, done
+        self._what, self._total, self._done = what, total, done
         self._progress.update(self._task, description=what, completed=done, detail=detail, amount=amount)
         if not stderr.is_terminal and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
@@ -75,12 +74,19 @@ class Bar:
 
     def add(self, what: str, num_rows: int) -> None:
         """Show that so many rows more are done, of a table whose length nobody knows."""
-        if self._done == 0:
-            self._start = time.monotonic()
-        done = self._done + num_rows
-        seconds = time.monotonic() - self._start
-        rate = f"{done / seconds:,.0f} rows/s" if self._done and seconds else ""
+        if self._total is not None or what != self._what:
+            self._end_work()
+        done, seconds = self._done + num_rows, time.monotonic() - self._begin
+        # The first rows also wait for what is made ready only once: the others tell the rate.
+        since_then = done - self._done_before
+        rate = f"{since_then / seconds:,.0f} rows/s" if self._done and seconds else ""
         self.show(what, done, None, rate)
+
+    def _end_work(self) -> None:
+        """Other work comes: it begins at 0, and has a rate of its own."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task, self._done = None, 0
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ import typer.core
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "The table": (
         *("table", "text", "text_pair", "ids", "target", "task", "label_separator", "validation", "group_by"),
-        *("encoding", "sheet", "skip_bad_rows"),
+        *("weight", "encoding", "sheet", "skip_bad_rows"),
     ),
     "The model": (
         *("encoder", "graph", "pooling", "sequence_length", "windows", "stride", "window_pooling"),
