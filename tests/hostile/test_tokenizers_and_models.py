@@ -139,6 +139,13 @@ TOKENIZERS: dict[str, tuple[Attack, str]] = {
         ),
         "cannot tokenize every text",
     ),
+    "a special token beyond the vocabulary": (
+        edit_json(
+            "tokenizer.json",
+            post_processor={"type": "BertProcessing", "cls": ["<s>", 0], "sep": ["</s>", 2**31 - 1]},
+        ),
+        "adds the id 2147483647, but its tokens have the ids 0 to",
+    ),
     "a hundred special tokens": (processor(100), "adds 100 special tokens to a text"),
 }
 

@@ -101,6 +101,17 @@ def test_unigram_without_unknown_token_is_refused(unigram_folder: Path) -> None:
         load_tokenizer(unigram_folder)
 
 
+def test_an_unknown_token_that_byte_level_models_name_need_not_be_there(tmp_path: Path) -> None:
+    vocabulary = {"<s>": 0, "</s>": 1, **{c: i for i, c in enumerate(pre_tokenizers.ByteLevel.alphabet(), 2)}}
+    tokenizer = RustTokenizer(models.BPE(vocabulary, [], unk_token="<none>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 1), ("<s>", 0))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.special_tokens == {"cls": 0, "sep": 1}
+    assert rows_of(loaded, ["é <s>"]) == [tokenizer.encode("é <").ids[:-1] + rows_of(loaded, ["s>"])[0][1:]]
+
+
 @pytest.mark.parametrize("kind", ["words", "bpe"])
 def test_other_models_hide_their_special_tokens_too(tmp_path: Path, kind: str) -> None:
     vocabulary = {"<s>": 0, "</s>": 1, "<unk>": 2, "a": 3, "b": 4, "ab": 5}

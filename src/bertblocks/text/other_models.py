@@ -55,7 +55,7 @@ class OtherModel:
         _hide(parsed, flagged.union(self._roles.values()))
         self._library = _load(parsed, origin)
         self._library.encode_special_tokens = True
-        self.template = _checked_template(self._library, origin)
+        self.template = _checked_template(self._library, self.vocabulary_size, origin)
 
     def __reduce__(self) -> tuple[type[OtherModel], tuple[str, dict[Role, str], str]]:
         return OtherModel, self._arguments
@@ -97,8 +97,13 @@ def _load(parsed: dict[str, Any], origin: str) -> RustTokenizer:
         ) from error
 
 
-def _checked_template(library: RustTokenizer, origin: str) -> Template:
+def _checked_template(library: RustTokenizer, vocabulary_size: int, origin: str) -> Template:
     template = template_of(library, origin)
+    if (largest := template.largest_id) >= vocabulary_size:
+        raise CheckpointError(
+            f"{origin}: its post-processor adds the id {largest}, but its tokens have the ids 0 to "
+            f"{vocabulary_size - 1}. Save the tokenizer again."
+        )
     sizes = (template.single.num_special, template.pair.num_special)
     if sizes[0] > MIN_SEQUENCE_LENGTH or sizes[1] > _MOST_SPECIAL:
         raise CheckpointError(
@@ -145,7 +150,8 @@ def _find_roles(
             f"{', '.join(missing)}. Remove the names if the model was trained without these tokens; else "
             "save the tokenizer again, so that it holds them."
         )
-    found: dict[Role, str] = {"unk": unknown} if unknown is not None else {}
+    # Byte-level models know every character: theirs may be named without being there.
+    found: dict[Role, str] = {"unk": unknown} if unknown is not None and unknown in ids else {}
     for role, usual in _USUAL_NAMES.items():
         names = (configured[role],) if role in configured else usual
         present = [name for name in names if name in ids]

@@ -57,6 +57,12 @@ class Template:
     single: SingleTemplate
     pair: PairTemplate
 
+    @property
+    def largest_id(self) -> int:
+        """The largest id that is added."""
+        single, pair = self.single, self.pair
+        return max((*single.before, *single.after, *pair.before, *pair.between, *pair.after))
+
 
 def bert_template(*, cls: int, sep: int) -> Template:
     """BERT's own: `[CLS] a [SEP]`, and `[CLS] a [SEP] b [SEP]` with segment 1 after the first `[SEP]`."""
