@@ -115,7 +115,7 @@ def test_several_labels_are_separated_as_in_training(cli, label_model, tmp_path)
     again = cli("evaluate", label_model, table, "--label-separator", ";", "--json", *FLOAT32)
     assert json.loads(again.out)["metrics"] == found["metrics"]
     ended = cli("evaluate", label_model, table)
-    assert ended.is_refusal and "split at '|', which --label-separator changes" in ended.err
+    assert ended.is_refusal and "labels are separated by '|' here; --label-separator" in ended.err
     ended = cli("evaluate", label_model, table, "--label-separator", "")
     assert ended.is_refusal and "label_separator is empty" in ended.err
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bertblocks.cli.predict import _stdin_lines
+from bertblocks.blocks import Task
+from bertblocks.cli.predict import _number, _stdin_lines
 from tiny_tables import CLUES, class_texts, write_csv
 
 FLOAT32 = ("--precision", "float32")
@@ -44,6 +45,14 @@ class TestOneText:
             assert ended.status == 0
             found.append(float(ended.out))
         assert 90 < found[0] < found[1] - 3 < 130
+
+    def test_numbers_beside_a_large_mean_are_shown_apart(self):
+        task = Task(kind="regression", target_mean=1.7e9, target_scale=11.0)
+        assert [_number(1.7e9 + x, task) for x in (0.123456, 12.3456789)] == [
+            "1700000000.123",
+            "1700000012.346",
+        ]
+        assert _number(3.4500000476837, Task(kind="regression")) == "3.45"
 
     def test_several_labels(self, cli, label_model):
         found = json.loads(cli("predict", label_model, "--text", "the dog was cat", "--json", *FLOAT32).out)

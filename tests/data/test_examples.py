@@ -10,6 +10,7 @@ import pytest
 from bertblocks.blocks import Task
 from bertblocks.data.examples import Example, RowReport, read_examples
 from bertblocks.data.tables import open_table
+from bertblocks.data.target_arrays import TargetReader
 from bertblocks.errors import ConfigError, DataError
 
 
@@ -97,8 +98,13 @@ def test_a_known_task_names_the_only_targets(tmp_path):
     assert "write 3.5, not 3,5" in str(report.first["unusable target"][0])
     labels = _table(tmp_path, "text,y\na,1.0\nb,x;1\nc,x|1\nd,\n")
     task = Task(kind="multilabel", labels=("1", "x"))
-    with pytest.raises(DataError, match=r"'x;1' is unknown; known: '1', 'x' \(if it is several labels"):
+    with pytest.raises(
+        DataError, match=r"'x;1' is unknown; known: '1', 'x' \(labels are separated by '\|' here"
+    ):
         list(read_examples(labels, text="text", target="y", task=task, label_separator="|"))
+    problem = TargetReader(task).problem
+    assert problem("x|1")[1].endswith("say with --label-separator what stands between them)")
+    assert problem("other")[1] == "the label 'other' is unknown; known: '1', 'x'" and problem("x") is None
     with pytest.raises(ConfigError, match="label_separator is empty"):
         read_examples(labels, text="text", target="y", label_separator="")
 

@@ -142,7 +142,7 @@ def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> Non
         # A blank line has no answer, but keeps its place: answers and texts can be put side by side.
         for prediction in (next(found) if line.strip() else None for line in chunk):
             if as_json:
-                print_json(_as_json(prediction), compact=True)
+                print_json(_as_json(prediction, predictor.model.task), compact=True)
             else:
                 print("" if prediction is None else _short(prediction, predictor.model.task))
         sys.stdout.flush()
@@ -165,10 +165,14 @@ def _stdin_lines(encoding: str) -> Iterator[str]:
         yield text
 
 
-def _as_json(prediction: Prediction | None) -> dict[str, Any]:
+def _as_json(prediction: Prediction | None, task: Task) -> dict[str, Any]:
+    from bertblocks.inference import rounded
+
     if prediction is None:
         return {"prediction": None}
-    answer = prediction.answer
+    answer: Any = prediction.answer
+    if isinstance(answer, float):
+        answer = rounded(task, answer)
     return {
         "prediction": list(answer) if isinstance(answer, tuple) else answer,
         "probabilities": prediction.probabilities,
@@ -196,7 +200,7 @@ def _number(answer: float, task: Task) -> str:
 
 def _print_prediction(prediction: Prediction, model: AssembledModel, *, as_json: bool) -> None:
     if as_json:
-        print_json(_as_json(prediction))
+        print_json(_as_json(prediction, model.task))
         return
     best = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:_SHOWN_LABELS]
     for label, probability in best:

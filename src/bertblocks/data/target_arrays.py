@@ -123,13 +123,17 @@ class TargetReader:
         labels = label_list(value, self._label_separator)
         unknown = [label for label in labels if label not in self._index]
         if unknown:
-            is_whole = isinstance(value, str) and unknown == [value.strip()]
-            raise _UnknownLabelError(self._unknown(unknown[0]) + (self._hint() if is_whole else ""))
+            raise _UnknownLabelError(self._unknown(unknown[0]) + self._hint(value, unknown))
         return [self._index[label] for label in labels]
 
     def _unknown(self, label: str) -> str:
         return f"the label {some([label])} is unknown; known: {some(self._task.labels)}"
 
-    def _hint(self) -> str:
-        at = "nowhere" if self._label_separator is None else f"at {self._label_separator!r}"
-        return f" (if it is several labels: they are split {at}, which --label-separator changes)"
+    def _hint(self, value: Any, unknown: list[str]) -> str:
+        """A word about the separator, where a cell that is unknown as a whole has known labels in it."""
+        is_whole = isinstance(value, str) and unknown == [value.strip()]
+        if not is_whole or not any(label in value for label in self._index):
+            return ""
+        if self._label_separator is None:
+            return " (if it holds several labels, say with --label-separator what stands between them)"
+        return f" (labels are separated by {self._label_separator!r} here; --label-separator says otherwise)"
