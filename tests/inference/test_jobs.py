@@ -112,7 +112,7 @@ def test_rows_keep_their_order_and_columns(predictor, tmp_path, small_chunks, so
     assert cut == expected.truncated.tolist() == [i == 2 for i in range(10)]
 
 
-def test_more_rows_than_a_window(predictor, tmp_path):
+def test_more_rows_than_a_chunk(predictor, tmp_path):
     num_rows = jobs.CHUNK_ROWS + 500
     texts = [["good", "bad film", "slow hotel staff"][i % 3] for i in range(num_rows)]
     table = write(tmp_path / "in.csv", {"n": [str(i) for i in range(num_rows)], "text": texts})
