@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bertblocks._words import counted
 from bertblocks.blocks import TaskKind
+from bertblocks.evaluation.chance import may_be_chance
 from bertblocks.evaluation.evaluations import Evaluation, GroupEvaluation
 from bertblocks.evaluation.metrics import higher_is_better, primary_metric
 from bertblocks.evaluation.tokens import TokenStatistics
 
-# Below so many rows a difference of a few points is one or two answers.
-_FEW_ROWS = 100
+# From here on a figure is printed as 1.000.
+_CEILING = 0.9995
 
 Cell = str | int | float | None
 
@@ -75,9 +77,19 @@ def verdict(evaluation: Evaluation) -> str | None:
             f"{name} {model:.3f} on these rows. The baseline had {cheap:.3f} on other rows, those held out "
             "in training: compare the two only roughly."
         )
-    few = evaluation.overall.num_rows < _FEW_ROWS
+    return _comparison(name, model, cheap, evaluation.overall.num_rows)
+
+
+def _comparison(name: str, model: float, cheap: float, num_rows: int) -> str:
+    """A sentence about two figures of the same rows; of a difference that says little, that it does."""
     both = f"{name} {model:.3f} against {cheap:.3f} of the baseline"
-    both += f", on {evaluation.overall.num_rows} rows, where chance alone may do as much" if few else ""
+    if cheap >= _CEILING:
+        return (
+            f"The cheap baseline leaves nothing to gain: {both}. Use something as simple, unless these texts "
+            "give the answer away as others will not."
+        )
+    if may_be_chance(name, model, cheap, num_rows):
+        both += f", on {counted(num_rows, 'row')}, where chance alone may do as much"
     if model > cheap:
         return f"Better than the cheap baseline by {model - cheap:.3f}: {both}."
     return (
@@ -92,14 +104,14 @@ def threshold_note(evaluation: Evaluation) -> str | None:
         return None
     name = primary_metric(evaluation.kind)
     return (
-        f"The labels' thresholds were chosen on these {chosen.num_rows:,} rows, so that their figures are "
+        f"The labels' thresholds were chosen on these {counted(chosen.num_rows or 0, 'row')}, so that their figures are "
         f"somewhat too good; from 0.5 on for every label, {name} is {format_cell(chosen.at_half[name])}."
     )
 
 
 def _overall_table(evaluation: Evaluation) -> SummaryTable:
     values = evaluation.overall.values
-    title = f"All {evaluation.overall.num_rows:,} rows"
+    title = f"All {counted(evaluation.overall.num_rows, 'row')}"
     if evaluation.baseline is None:
         return SummaryTable(title=title, columns=("metric", "model"), rows=tuple(values.items()))
     cheap = evaluation.baseline.metrics.values
