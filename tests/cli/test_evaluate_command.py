@@ -43,6 +43,13 @@ def test_by_group(cli, model, table):
     }
 
 
+def test_too_many_groups_are_found_before_a_text_is_read(cli, model, table, monkeypatch):
+    monkeypatch.setattr("bertblocks.evaluation.evaluations.MAX_GROUPS", 2)
+    monkeypatch.setattr("bertblocks.inference.Predictor.predict", None)
+    ended = cli("evaluate", model, table, "--group-by", "origin", *FLOAT32)
+    assert ended.is_refusal and "column 'origin' has more than 2 different values" in ended.err
+
+
 def test_metrics_as_a_file(cli, model, table, tmp_path):
     ended = cli("evaluate", model, table, "--output", tmp_path / "a" / "report", "--json", *FLOAT32)
     path = tmp_path / "a" / "report" / "metrics.json"

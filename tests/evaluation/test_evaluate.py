@@ -20,6 +20,7 @@ from bertblocks.evaluation import (
     token_statistics,
     verdict,
 )
+from bertblocks.evaluation.chance import may_be_chance
 
 TASKS = {
     "classification": Task(kind="classification", labels=("cat", "dog", "owl")),
@@ -195,7 +196,7 @@ def test_wrong_arguments():
 def test_a_column_of_ids_is_no_group():
     task = TASKS["regression"]
     numbers = np.arange(2_001.0)
-    with pytest.raises(DataError, match="2,001 different values in 2,001 rows, but at most 2,000"):
+    with pytest.raises(DataError, match="column 'id' has more than 2,000 different values: group by"):
         evaluate(task, targets=numbers, scores=numbers, group_by="id", groups=[str(i) for i in range(2_001)])
 
 
@@ -237,6 +238,40 @@ def test_verdict():
     assert verdict(with_baseline(0.5, "same")).startswith(
         "Not better than the cheap baseline: accuracy 0.500"
     )
+
+
+@pytest.mark.parametrize(
+    ("metric", "figures", "num_rows", "expected"),
+    [
+        ("accuracy", (0.867, 0.367), 30, False),
+        ("accuracy", (0.867, 0.767), 30, True),
+        # 100 points of accuracy on 4 rows are no chance, a fifth of them on 1,000 rows is none either.
+        ("accuracy", (1.0, 0.0), 4, False),
+        ("accuracy", (0.80, 0.78), 1_000, True),
+        ("accuracy", (0.80, 0.60), 1_000, False),
+        ("micro_f1", (0.7, 0.7), 10, True),
+        ("pearson", (0.9, 0.3), 50, False),
+        ("pearson", (0.5, 0.4), 50, True),
+        ("pearson", (1.0, 0.99), 3, True),
+        ("pearson", (1.0, 0.5), 30, False),
+    ],
+)
+def test_chance_depends_on_the_difference_and_the_rows(metric, figures, num_rows, expected):
+    assert may_be_chance(metric, *figures, num_rows) is expected
+    assert may_be_chance(metric, *reversed(figures), num_rows) is expected
+
+
+def test_a_perfect_baseline_leaves_nothing_to_gain():
+    task = TASKS["binary"]
+    targets = np.array([0, 1, 0, 1])
+    scores = np.eye(2)[targets]
+    cheap = compute_metrics(task, targets=targets, scores=scores)
+    baseline = BaselineResult(
+        metrics=cheap, seconds=0.1, num_train_rows=10, num_available_rows=10, description="cheap"
+    )
+    found = verdict(evaluate(task, targets=targets, scores=scores, baseline=baseline))
+    assert found.startswith("The cheap baseline leaves nothing to gain: accuracy 1.000 against 1.000")
+    assert "rain longer" not in found
 
 
 def test_no_verdict_without_a_baseline(by_language):

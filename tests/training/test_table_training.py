@@ -93,6 +93,14 @@ def test_what_a_run_leaves(run_of, tmp_path):
     assert "90 rows" in said[0] and "'bad', 'colour', 'good'" in said[0] and "9 of the rows" in said[1]
 
 
+def test_too_many_groups_are_found_before_training(run_of, monkeypatch):
+    monkeypatch.setattr("bertblocks.evaluation.evaluations.MAX_GROUPS", 2)
+    events = []
+    with pytest.raises(DataError, match=r"table.csv: The group column 'group' has more than 2 different"):
+        train_table(run_of(group_by="group"), on_event=events.append)
+    assert events == []
+
+
 def test_the_evaluation_is_of_the_held_out_rows_by_the_saved_model(run_of, tmp_path):
     finished = train_table(run_of(group_by="group"))
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ from bertblocks.evaluation.evaluations import (
     GroupEvaluation,
     RowsOfThem,
     ThresholdFigures,
+    check_groups,
     evaluate,
 )
 from bertblocks.evaluation.metrics import (
@@ -45,6 +46,7 @@ __all__ = [
     "ThresholdFigures",
     "TokenCounts",
     "TokenStatistics",
+    "check_groups",
     "compute_metrics",
     "evaluate",
     "evaluate_table",

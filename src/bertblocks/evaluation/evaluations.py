@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -189,6 +189,8 @@ def evaluate(
         )
     if tokens is not None:
         tokens.check_rows(len(targets))
+    if group_by is not None and groups is not None:
+        check_groups(group_by, set(groups))
     return Evaluation(
         kind=task.kind,
         overall=metrics_of_checked(task, targets, scores),
@@ -201,6 +203,23 @@ def evaluate(
         baseline=baseline,
         baseline_rows=baseline_rows,
     )
+
+
+def check_groups(column: str, names: Collection[str | None]) -> None:
+    """Refuse more groups than a report may have; known before a text is predicted.
+
+    Args:
+        column: Name of the column that groups the rows.
+        names: The different values that it has.
+
+    Raises:
+        DataError: If they are more than MAX_GROUPS.
+    """
+    if len(names) > MAX_GROUPS:
+        raise DataError(
+            f"The group column {column!r} has more than {MAX_GROUPS:,} different values: group by a column "
+            "with few, such as a language."
+        )
 
 
 def _threshold_figures(
@@ -245,11 +264,6 @@ def _rows_by_group(groups: Sequence[str | None]) -> dict[str, NDArray[np.intp]]:
         dtype=np.int32,
         count=len(groups),
     )
-    if len(codes_by_name) > MAX_GROUPS:
-        raise DataError(
-            f"The group column has {len(codes_by_name):,} different values in {len(groups):,} rows, but at "
-            f"most {MAX_GROUPS:,} groups are reported: group by a column with few values, such as a language."
-        )
     order = np.argsort(codes, kind="stable")
     ends = np.bincount(codes, minlength=len(codes_by_name)).cumsum()
     return dict(zip(codes_by_name, np.split(order, ends[:-1]), strict=True))

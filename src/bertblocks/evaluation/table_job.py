@@ -28,7 +28,7 @@ from bertblocks.data import (
 )
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.evaluation.baseline import BaselineResult
-from bertblocks.evaluation.evaluations import Evaluation, evaluate
+from bertblocks.evaluation.evaluations import Evaluation, check_groups, evaluate
 from bertblocks.evaluation.tokens import TokenCounts
 from bertblocks.inference import Predictions, Predictor, targets_in_unit
 
@@ -95,7 +95,11 @@ def evaluate_table(
     )
     found: list[Predictions] = []
     targets, groups = [], []
+    names: set[str | None] = set()
     for chunk in _chunks(examples):
+        if group_by is not None:
+            names.update(example.group for example in chunk)
+            check_groups(group_by, names)
         found.append(predictor.predict(*_inputs(chunk, pairs=pair is not None)))
         targets.append(_encode(chunk, task, target, label_separator))
         groups += [example.group for example in chunk]

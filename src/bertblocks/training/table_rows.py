@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks._words import counted
 from bertblocks.blocks import Task
 from bertblocks.data import (
     Example,
@@ -24,6 +25,7 @@ from bertblocks.data import (
 )
 from bertblocks.encoder import resolve_device
 from bertblocks.errors import ConfigError, DataError
+from bertblocks.evaluation import check_groups
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.table_run import TableRun
 
@@ -92,7 +94,12 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
         other_report = report
         with _naming(run.table):
             train, validation = train.divided(task, fraction=share, seed=run.training.seed)
-        say(f"{len(validation):,} of the rows are held out, to choose the best epoch and to evaluate.")
+        held_out = counted(len(validation), "of the rows is held out", "of the rows are held out")
+        say(f"{held_out}, to choose the best epoch and to evaluate.")
+    if run.group_by is not None and validation.groups is not None:
+        # Found after training, it would cost the trained model.
+        with _naming(run.table if share is not None else str(run.validation)):
+            check_groups(run.group_by, set(validation.groups))
     return TableRows(
         task=task,
         train=train,
@@ -197,4 +204,4 @@ def _describe(task: Task, run: TableRun, num_rows: int) -> str:
     labels = ", ".join(shown) + (", ..." if len(task.labels) > _SHOWN_LABELS else "")
     listed = f": {labels}" if labels else ""
     way_out = "" if run.task else f" To read it otherwise, give --task; this is {task.kind}."
-    return f"{num_rows:,} rows. The target {run.target!r} is {found}{listed}.{way_out}"
+    return f"{counted(num_rows, 'row')}. The target {run.target!r} is {found}{listed}.{way_out}"
