@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from bertblocks import load
 from tiny_tables import CLUES, class_texts, label_lists, numbers, write_csv
 
 FLOAT32 = ("--precision", "float32")
@@ -17,9 +18,13 @@ def table(tmp_path):
     return write_csv(tmp_path / "test.csv", {"text": texts, "label": labels, "origin": groups})
 
 
+def metrics_of(model, table):
+    return model.with_name(f"{model.name}-evaluation") / table.stem / "metrics.json"
+
+
 def test_for_people(cli, model, table):
     ended = cli("evaluate", model, table, *FLOAT32)
-    path = model.with_name(f"{model.name}-evaluation") / "metrics.json"
+    path = metrics_of(model, table)
     assert ended.status == 0 and ended.err == f"Written: {path}\n"
     assert f"{model} on {table}" in ended.out and "All 45 rows" in ended.out and "colour" in ended.out
     # The baseline was measured on other rows, in training.
@@ -61,7 +66,7 @@ def test_metrics_are_written_beside_the_model_by_default(cli, model, table, tmp_
     folder = tmp_path / "my.model"
     shutil.copytree(model, folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    path = tmp_path / "my.model-evaluation" / "metrics.json"
+    path = tmp_path / "my.model-evaluation" / "test" / "metrics.json"
     ended = cli("evaluate", folder, table, "--json", *FLOAT32)
     assert ended.err == f"Written: {path}\n"
     assert json.loads(path.read_text(encoding="utf-8")) == json.loads(ended.out)
@@ -73,10 +78,45 @@ def test_metrics_are_written_beside_the_model_by_default(cli, model, table, tmp_
     assert [entry.name for entry in path.parent.iterdir()] == ["metrics.json"]
 
 
-def test_a_folder_that_cannot_be_written_to_costs_no_figures(cli, model, table, tmp_path):
+def test_tables_do_not_replace_each_others_metrics(cli, model, table, tmp_path):
+    other = shutil.copy(table, tmp_path / "other.csv")
+    for path in (table, other):
+        assert cli("evaluate", model, path, *FLOAT32).status == 0
+        found = json.loads(metrics_of(model, path).read_text(encoding="utf-8"))
+        assert (found["model"], found["table"]) == (str(model), str(path))
+    assert metrics_of(model, table).parent.parent == metrics_of(model, other).parent.parent
+
+
+def test_a_place_that_cannot_take_metrics_is_found_before_the_work(cli, model, table, tmp_path, monkeypatch):
+    monkeypatch.setattr("bertblocks.inference.Predictor.load", None)
+    before = (model / "metrics.json").read_bytes()
+    unfinished = tmp_path / "run.unfinished"
+    unfinished.mkdir()
+    (unfinished / "run.json").write_text("{}", encoding="utf-8")
     (tmp_path / "file").write_text("", encoding="utf-8")
-    ended = cli("evaluate", model, table, "--output", tmp_path / "file" / "report", "--json", *FLOAT32)
-    assert ended.status == 1 and ended.err.count("error: ") == 1 and json.loads(ended.out)["rows"] == 45
+    (tmp_path / "taken" / "metrics.json").mkdir(parents=True)
+    for output, words in (
+        (model, "holds a model or a run, whose own metrics.json would be replaced; choose another --output"),
+        (unfinished, "holds a model or a run"),
+        (tmp_path / "file", f"since {tmp_path / 'file'} is in its way; choose another --output"),
+        (tmp_path / "file" / "report", f"since {tmp_path / 'file'} is in its way"),
+        (tmp_path / "taken", "metrics.json is in its way"),
+    ):
+        ended = cli("evaluate", model, table, "--output", output)
+        assert ended.is_refusal and words in ended.err, ended
+    assert (model / "metrics.json").read_bytes() == before
+
+
+def test_a_model_as_a_zip(cli, model, table, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    archive = shutil.make_archive(str(tmp_path / "model"), "zip", model)
+    ended = cli("evaluate", archive, table, "--json", *FLOAT32)
+    assert ended.err == f"Written: {tmp_path / 'model-evaluation' / 'test' / 'metrics.json'}\n"
+    of_folder = json.loads(cli("evaluate", model, table, "--json", *FLOAT32).out)
+    assert json.loads(ended.out) == {**of_folder, "model": archive}
+    text = ("--text", "good", *FLOAT32)
+    assert cli("predict", archive, *text).out == cli("predict", model, *text).out
+    assert load(archive).classes_.tolist() == ["bad", "colour", "good"]
 
 
 def test_columns_of_other_names(cli, model, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from bertblocks.cli.options import (
     SkipBadRows,
 )
 from bertblocks.cli.progress import Bar
+from bertblocks.errors import ConfigError
 
 
 def evaluate(
@@ -36,7 +38,8 @@ def evaluate(
     ] = None,
     group_by: Annotated[str | None, typer.Option(help="Column for metrics by group.")] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for metrics.json; MODEL-evaluation by default.")
+        Path | None,
+        typer.Option(help="Folder for metrics.json; by default MODEL-evaluation/NAME for a table NAME.csv."),
     ] = None,
     precision: PrecisionOption = "auto",
     device: Device = "auto",
@@ -53,9 +56,12 @@ def evaluate(
     from bertblocks._files import write_text_atomically
     from bertblocks.data import open_table
     from bertblocks.evaluation import METRICS_FILE, evaluate_table, stored_baseline
-    from bertblocks.inference import Predictor
+    from bertblocks.inference import Predictor, model_folder
 
-    predictor = Predictor.load(model, precision=precision, device=device)
+    path = (output or _default_folder(model, table)) / METRICS_FILE
+    _check_place(path)
+    folder = model_folder(model)
+    predictor = Predictor.load(folder, precision=precision, device=device)
     with Bar() as bar:
         result = evaluate_table(
             predictor,
@@ -64,28 +70,52 @@ def evaluate(
             text_pair=text_pair,
             ids=ids,
             target=target,
-            label_separator=_label_separator(model) if label_separator is None else label_separator,
+            label_separator=_label_separator(folder) if label_separator is None else label_separator,
             group_by=group_by,
             on_bad_row="skip" if skip_bad_rows else "error",
-            baseline=stored_baseline(model),
+            baseline=stored_baseline(folder),
             on_batch=lambda num_rows: bar.add("Predicting rows", num_rows),
             say=say,
         )
+    facts = {"model": str(model), "table": table, **result.to_json()}
     if as_json:
-        print_json(result.to_json())
+        print_json(facts)
     else:
         print_evaluation(result, title=f"{model} on {table}")
-    # Last: a folder that cannot be written to should not cost the figures.
-    path = (output or _folder_beside(model)) / METRICS_FILE
-    write_text_atomically(path, json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n")
+    # Last: a disk that is full by now should not cost the figures.
+    write_text_atomically(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     say(f"Written: {path}")
 
 
-def _folder_beside(model: Path) -> Path:
+def _default_folder(model: Path, table: str) -> Path:
     """Where metrics go by default: what lies in the model's own folder stays as training left it."""
     # "." and ".." have no name of their own to add to.
     named = model.resolve() if model.name in ("", "..") else model
-    return named.with_name(f"{named.name}-evaluation")
+    return named.with_name(f"{named.name.removesuffix('.zip')}-evaluation") / Path(table).stem
+
+
+def _check_place(path: Path) -> None:
+    """Make sure, before any work, that metrics can be written, and replace nobody else's.
+
+    Raises:
+        ConfigError: If the folder is a model's or a run's, or cannot be one that files are written to.
+    """
+    from bertblocks.checkpoints import is_saved_model
+    from bertblocks.training import RUN_FILE
+
+    folder = path.parent
+    if is_saved_model(folder) or (folder / RUN_FILE).exists():
+        raise ConfigError(
+            f"{folder} holds a model or a run, whose own {path.name} would be replaced; choose another "
+            "--output."
+        )
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    if not (nearest.is_file() if nearest == path else nearest.is_dir()):
+        raise ConfigError(
+            f"{path} cannot be written, since {nearest} is in its way; choose another --output."
+        )
+    if not os.access(nearest, os.W_OK):
+        raise ConfigError(f"{path} cannot be written, for want of permission; choose another --output.")
 
 
 def _label_separator(model: Path) -> str | None:

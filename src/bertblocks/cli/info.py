@@ -20,7 +20,7 @@ def info(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A model's folder, an encoder by name or folder, or a graph's JSON file.",
+            help="A model's folder or zip, an encoder by name, folder or zip, or a graph's JSON file.",
             show_default=False,
         ),
     ],

@@ -13,7 +13,7 @@ from bertblocks.blocks import PoolingName, Windowing, WindowPooling
 Precision = Literal["auto", "float32", "bfloat16"]
 
 ModelFolder = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.", show_default=False)
+    Path, typer.Argument(metavar="MODEL", help="Folder of a trained model, or its zip.", show_default=False)
 ]
 Encoding = Annotated[str, typer.Option(help="Encoding of CSV and JSON Lines files.")]
 Sheet = Annotated[str | None, typer.Option(help="Sheet of an Excel file; the first by default.")]

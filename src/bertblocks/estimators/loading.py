@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from bertblocks.encoder import Precision, choose_precision, resolve_device
 from bertblocks.errors import CheckpointError
 from bertblocks.estimators.base import WINDOW_OPTIONS
 from bertblocks.estimators.text_estimators import TextClassifier, TextRegressor
+from bertblocks.inference import model_folder
 
 
 def load(
@@ -26,7 +26,7 @@ def load(
     own, from this graph.
 
     Args:
-        folder: The model.
+        folder: The model, or its zip.
         precision: Of its products; "auto" takes the fastest on this machine.
         device: Where it runs; "auto" takes CUDA where there is one.
 
@@ -36,7 +36,7 @@ def load(
     """
     # Said at once, and not when the model is first asked.
     choose_precision(precision, resolve_device(device))
-    path = Path(folder)
+    path = model_folder(folder)
     if not path.is_dir():
         raise CheckpointError(
             f"{path} does not exist or is not a folder; a model is a folder that save() wrote."

@@ -10,10 +10,10 @@ _STANDARD_ERRORS = 2.0
 def may_be_chance(metric: str, first: float, second: float, num_rows: int) -> bool:
     """Whether a difference lies within two standard errors, as about 95 of 100 by chance alone do.
 
-    A correlation is taken by Fisher's z, whose standard error is 1 / sqrt(rows - 3); accuracy, and F1 as if it
-    were one, as a share of right rows, by Agresti and Caffo's rule for few rows (one right and one wrong row
-    more). Both reckon as if the two figures came from different rows. On the same rows, where mostly the same
-    answers are wrong, chance does less: what is not called chance here would not be by a paired test either.
+    A correlation is taken by Fisher's z, whose standard error is 1 / sqrt(rows - 3); accuracy, and F1 as if
+    it were one, as a share of right rows, by Agresti and Caffo's rule for few rows (one right and one wrong
+    row more). Both reckon as if the two figures came from different rows. On the same rows, where mostly the
+    same answers are wrong, chance does less: what is not called chance here would not be by a paired test.
 
     Args:
         metric: Name of a metric for which higher is better, 1 at most.

@@ -104,8 +104,9 @@ def threshold_note(evaluation: Evaluation) -> str | None:
         return None
     name = primary_metric(evaluation.kind)
     return (
-        f"The labels' thresholds were chosen on these {counted(chosen.num_rows or 0, 'row')}, so that their figures are "
-        f"somewhat too good; from 0.5 on for every label, {name} is {format_cell(chosen.at_half[name])}."
+        f"The labels' thresholds were chosen on these {counted(chosen.num_rows or 0, 'row')}, so that their "
+        f"figures are somewhat too good; from 0.5 on for every label, {name} is "
+        f"{format_cell(chosen.at_half[name])}."
     )
 
 

@@ -10,7 +10,7 @@ from bertblocks.inference.predictions import (
     scores_from_logits,
     targets_in_unit,
 )
-from bertblocks.inference.predictor import Predictor
+from bertblocks.inference.predictor import Predictor, model_folder
 from bertblocks.inference.text_encoder import TextEncoder, load_encoder
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "answers",
     "embed_table",
     "load_encoder",
+    "model_folder",
     "predict_table",
     "rounded",
     "scores_from_logits",

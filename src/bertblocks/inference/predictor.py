@@ -5,14 +5,26 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
 from bertblocks.assembly import DEFAULT_BATCH_TOKENS, AssembledModel, load_model, run_packed
+from bertblocks.checkpoints import resolve_encoder
 from bertblocks.data import ModelInput
 from bertblocks.encoder import Precision, choose_precision, resolve_device, to_precision
 from bertblocks.errors import DataError
 from bertblocks.inference.predictions import Predictions, predictions
+
+
+def model_folder(path: str | os.PathLike[str]) -> Path:
+    """Where a model lies: the folder itself, or that of its zip, unpacked as an encoder's is.
+
+    Raises:
+        CheckpointError: If it is a zip that cannot be unpacked.
+    """
+    path = Path(path)
+    return resolve_encoder(path) if path.suffix.lower() == ".zip" and path.is_file() else path
 
 
 class Predictor:
@@ -52,12 +64,13 @@ class Predictor:
     def load(
         cls, folder: str | os.PathLike[str], *, precision: Precision = "auto", device: str = "auto"
     ) -> Predictor:
-        """Load a model folder.
+        """Load a model folder, or the zip of one.
 
         Raises:
             CheckpointError: If the folder is not a finished model.
         """
-        return cls(load_model(folder), precision=precision, device=device, in_place=True)
+        model = load_model(model_folder(folder))
+        return cls(model, precision=precision, device=device, in_place=True)
 
     def predict(self, texts: Sequence[ModelInput], pairs: Sequence[str] | None = None) -> Predictions:
         """Predict every text, or pair of texts.
