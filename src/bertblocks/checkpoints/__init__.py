@@ -14,7 +14,7 @@ from bertblocks.checkpoints.head_classes import HeadClass, head_class
 from bertblocks.checkpoints.hub import NAMED_ENCODERS, NamedEncoder, resolve_encoder
 from bertblocks.checkpoints.huggingface import write_checkpoint
 from bertblocks.checkpoints.huggingface_config import read_config, write_config
-from bertblocks.checkpoints.manifest import MANIFEST, is_saved_model, read_manifest
+from bertblocks.checkpoints.manifest import MANIFEST, is_saved_model, read_description, read_manifest
 from bertblocks.checkpoints.pooling_file import read_pooling, write_pooling
 from bertblocks.checkpoints.saved_model import SavedModel, read_saved_model, write_saved_model
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
@@ -36,6 +36,7 @@ __all__ = [
     "opens_as_sequence_classification",
     "read_checkpoint",
     "read_config",
+    "read_description",
     "read_folder_config",
     "read_manifest",
     "read_pooling",

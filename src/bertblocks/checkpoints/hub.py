@@ -32,7 +32,7 @@ from bertblocks.errors import CheckpointError, ConfigError
 
 _logger = logging.getLogger(__name__)
 
-_TOKENIZER = ["vocab.txt", "tokenizer*.json", "special_tokens_map.json"]
+_TOKENIZER = ["vocab.txt", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json"]
 _CONFIGURATION = ["config.json", "bertblocks.json", "1_Pooling/config.json", "README.md", *_TOKENIZER]
 _PLAIN_WEIGHTS = [SAFETENSORS, SAFETENSORS_INDEX, "model-*.safetensors"]
 _PICKLED_WEIGHTS = [PICKLED, PICKLED_INDEX, "pytorch_model-*.bin"]

@@ -21,11 +21,12 @@ from bertblocks.assembly import (
     run_packed,
 )
 from bertblocks.batching import plan_sorted
-from bertblocks.blocks import BertTokenizer, Graph, Windowing
+from bertblocks.blocks import BertTokenizer, Windowing
 from bertblocks.checkpoints import (
     encoder_defaults,
     is_saved_model,
     read_checkpoint,
+    read_description,
     read_manifest,
     resolve_encoder,
 )
@@ -246,7 +247,8 @@ def _tokenizer_block(folder: Path) -> BertTokenizer | None:
     """
     if not is_saved_model(folder):
         return None
-    block = Graph.from_json(read_manifest(folder)["graph"]).tokenizer
+    graph, _ = read_description(folder, read_manifest(folder))
+    block = graph.tokenizer
     if block is None:
         raise CheckpointError(
             f"{folder} is a model that takes token ids and has no tokenizer, so that it cannot read texts; "
