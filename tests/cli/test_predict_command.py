@@ -67,7 +67,7 @@ class TestOneText:
 
     def test_unknown_tokens_are_told_of(self, cli, model):
         ended = cli("predict", model, "--text", "good 好", *FLOAT32)
-        assert ended.status == 0 and ended.err == "1 of its tokens are unknown to the vocabulary.\n"
+        assert ended.status == 0 and ended.err == "1 of its tokens is unknown to the vocabulary.\n"
 
 
 class TestLines:
@@ -178,6 +178,7 @@ class TestATable:
             "num_tokens_read",
             "num_empty",
             "num_dropped",
+            "skipped",
         }
         assert found["output"] == str(tmp_path / "out.jsonl")
 
@@ -197,7 +198,7 @@ class TestATable:
         ended = cli("predict", model, table, "--output", tmp_path / "out.csv", *FLOAT32)
         assert ended.is_refusal and "row 2" in ended.err and not (tmp_path / "out.csv").exists()
         ended = cli("predict", model, table, "--output", tmp_path / "out.csv", "--skip-bad-rows", *FLOAT32)
-        assert ended.status == 0 and "1 rows without a text" in ended.err
+        assert ended.status == 0 and "1 of 3 rows has no prediction" in ended.err
         assert [row["prediction"] for row in rows_of(tmp_path / "out.csv")] == ["good", "", "bad"]
 
     def test_refusals(self, cli, model, table, tmp_path):

@@ -271,7 +271,7 @@ class TestTables:
         ended = train(table=table)
         assert ended.is_refusal and "row 5" in ended.err and "--skip-bad-rows" in ended.err
         ended = train("--skip-bad-rows", "--json", table=table)
-        assert ended.status == 0 and "1 of 60 rows were left out" in ended.err
+        assert ended.status == 0 and "1 of 60 rows was left out" in ended.err
         assert json.loads(ended.out)["skipped_in_training"] == {"missing value": 1}
 
     def test_integers_are_classes(self, train, tmp_path):

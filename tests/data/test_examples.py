@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_bad_row_is_an_error_that_names_file_row_and_column(tmp_path):
     assert str(table.path) in message
     assert "row 2 (line 3), column 'text': the text is blank" in message
     assert "row 3 (line 4), column 'label': the target is missing" in message
-    assert "row 4 (line 5): 1 cells" in message
+    assert "row 4 (line 5): 1 cell," in message
     assert "and 1 more" in message
     assert "--skip-bad-rows" in message
 
@@ -99,12 +100,13 @@ def test_a_known_task_names_the_only_targets(tmp_path):
     labels = _table(tmp_path, "text,y\na,1.0\nb,x;1\nc,x|1\nd,\n")
     task = Task(kind="multilabel", labels=("1", "x"))
     with pytest.raises(
-        DataError, match=r"'x;1' is unknown; known: '1', 'x' \(labels are separated by '\|' here"
+        DataError,
+        match=r"'x;1' is unknown \(labels are separated by '\|' here; .*\)\. Known labels: '1', 'x'\. Mend",
     ):
         list(read_examples(labels, text="text", target="y", task=task, label_separator="|"))
     problem = TargetReader(task).problem
     assert problem("x|1")[1].endswith("say with --label-separator what stands between them)")
-    assert problem("other")[1] == "the label 'other' is unknown; known: '1', 'x'" and problem("x") is None
+    assert problem("other")[1] == "the label 'other' is unknown" and problem("x") is None
     with pytest.raises(ConfigError, match="label_separator is empty"):
         read_examples(labels, text="text", target="y", label_separator="")
 
@@ -131,6 +133,18 @@ def test_undecodable_rows_are_bad_rows(tmp_path):
     with pytest.raises(DataError, match=r"row 2 \(line 3\), column 'text': byte 0xe9 .*--encoding cp1252"):
         list(read_examples(open_table(path), text="text"))
     assert [e.row for e in read_examples(open_table(path), text="text", on_bad_row="skip")] == [1]
+    for name, line in (("many.csv", b"caf\xe9,b\n"), ("many.jsonl", b'{"text": "caf\xe9"}\n')):
+        many = tmp_path / name
+        many.write_bytes((b"text,label\n" if name == "many.csv" else b'{"text": "x"}\n') + line * 5)
+        with pytest.raises(DataError) as caught:
+            list(read_examples(open_table(many), text="text"))
+        # What is wrong with each row, and once what mends them all.
+        assert str(caught.value).count("byte 0xe9") == 3
+        assert str(caught.value).count("--encoding cp1252") == 1
+        report = RowReport()
+        with suppress(DataError):
+            list(read_examples(open_table(many), text="text", on_bad_row="skip", report=report))
+        assert report.summary().count("--encoding cp1252") == 1
     assert [e.text for e in read_examples(open_table(path, encoding="cp1252"), text="text")] == ["ok", "café"]
 
 

@@ -61,12 +61,13 @@ def read(path: Path) -> dict[str, list[Any]]:
     return found
 
 
-def report_of(found: Any, limit: int, **counts: int) -> JobReport:
+def report_of(found: Any, limit: int, skipped: dict[str, int] | None = None, **counts: int) -> JobReport:
     """The report on texts of which the tokenizer counted this."""
     return JobReport(
         num_unknown=int(found.num_unknown.sum()),
         num_tokens_read=sum(min(int(count), limit) for count in found.num_tokens),
         sequence_length=limit,
+        skipped=skipped or {},
         **{"num_truncated": 0, "num_in_windows": 0, "num_empty": 0, "num_dropped": 0, **counts},
     )
 
@@ -158,6 +159,8 @@ def test_numbers_and_labels(tiny_encoder, tmp_path):
 
 
 GAPS = {"text": ["good", None, "bad", None, None, None, "slow", "  ", "x"], "n": list(range(9))}
+UNREADABLE = {"unreadable characters": 1}
+GAPPED = {"missing value": 5}
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
@@ -168,11 +171,16 @@ def test_rows_without_a_text(predictor, tmp_path, small_chunks, ending):
         predict_table(predictor, table, output)
     message = str(caught.value)
     assert "row 2 (line 2), column 'text': the text is missing" in message
-    assert "--skip-bad-rows" in message and "on_bad_row='skip'" in message
+    assert "--skip-bad-rows" in message
     assert not output.exists()
-    report = predict_table(predictor, table, output, on_bad_row="skip")
+    said: list[str] = []
+    report = predict_table(predictor, table, output, on_bad_row="skip", say=said.append)
+    (sentence,) = said
+    assert sentence.startswith(
+        f"{table.path}: 5 of 9 rows have no prediction\n  missing value, 5: row 2 (line 2)"
+    )
     expected = predictor.predict(["good", "bad", "slow", "x"])
-    assert report == report_of(expected, 16, num_rows=9, num_empty=5)
+    assert report == report_of(expected, 16, GAPPED, num_rows=9, num_empty=5)
     found = read(output)
     assert found["n"] == GAPS["n"]
     missing = [i in (1, 3, 4, 5, 7) for i in range(9)]
@@ -194,7 +202,7 @@ def test_a_table_whose_first_rows_have_no_text(predictor, tmp_path, small_chunks
 def test_no_row_has_a_text(predictor, tmp_path):
     table = write(tmp_path / "in.jsonl", {"text": [None, ""], "n": [1, 2]})
     report = predict_table(predictor, table, tmp_path / "out.parquet", on_bad_row="skip")
-    assert report == report_of(predictor.predict([]), 16, num_rows=2, num_empty=2)
+    assert report == report_of(predictor.predict([]), 16, {"missing value": 2}, num_rows=2, num_empty=2)
     assert report.unknown_share == 0
     assert pq.read_schema(tmp_path / "out.parquet").field("num_tokens").type == pa.int64()
 
@@ -212,8 +220,13 @@ def test_rows_that_cannot_be_read(predictor, tmp_path):
     path.write_bytes("text,n\ngood,1\nbad\xff,2\nslow,3,4,5\nred,6\n".encode("latin-1"))
     with pytest.raises(DataError, match="row 2"):
         predict_table(predictor, open_table(path), tmp_path / "out.csv")
-    report = predict_table(predictor, open_table(path), tmp_path / "out.csv", on_bad_row="skip")
-    assert report == report_of(predictor.predict(["good", "red"]), 16, num_rows=2, num_dropped=2)
+    said: list[str] = []
+    report = predict_table(
+        predictor, open_table(path), tmp_path / "out.csv", on_bad_row="skip", say=said.append
+    )
+    dropped = {"unreadable characters": 1, "malformed row": 1}
+    assert report == report_of(predictor.predict(["good", "red"]), 16, dropped, num_rows=2, num_dropped=2)
+    assert "2 of 4 rows could not be read and are left out\n" in said[0] and len(said) == 1
     assert read(tmp_path / "out.csv")["text"] == ["good", "red"]
 
 
@@ -366,7 +379,7 @@ def test_vectors_of_rows_without_a_text(encoder, tmp_path, small_chunks):
         embed_table(encoder, table, tmp_path / "out.npy", text="text")
     report = embed_table(encoder, table, tmp_path / "out.npy", text="text", on_bad_row="skip")
     tokens = encoder.tokenize(["good", "bad", "slow", "x"])
-    assert report == report_of(tokens, 128, num_rows=9, num_empty=5)
+    assert report == report_of(tokens, 128, GAPPED, num_rows=9, num_empty=5)
     missing = [i in (1, 3, 4, 5, 7) for i in range(9)]
     assert np.isnan(np.load(tmp_path / "out.npy")).all(axis=1).tolist() == missing
     assert np.isnan(np.load(tmp_path / "out.npy")).any(axis=1).tolist() == missing
@@ -380,7 +393,7 @@ def test_an_array_has_a_row_for_every_row_whose_text_can_be_read(encoder, tmp_pa
     path.write_bytes("text,note\ngood,a\nbad,\xff\nslow\xff,c\nred,d\n".encode("latin-1"))
     report = embed_table(encoder, open_table(path), tmp_path / "out.npy", text="text", on_bad_row="skip")
     tokens = encoder.tokenize(["good", "bad", "red"])
-    assert report == report_of(tokens, 128, num_rows=3, num_dropped=1)
+    assert report == report_of(tokens, 128, UNREADABLE, num_rows=3, num_dropped=1)
     expected = encoder.encode(["good", "bad", "red"])
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
 
@@ -389,7 +402,7 @@ def test_an_array_without_rows(encoder, tmp_path):
     path = tmp_path / "in.csv"
     path.write_bytes("text,note\n\xff,a\n".encode("latin-1"))
     report = embed_table(encoder, open_table(path), tmp_path / "out.npy", text="text", on_bad_row="skip")
-    assert report == report_of(encoder.tokenize([]), 128, num_rows=0, num_dropped=1)
+    assert report == report_of(encoder.tokenize([]), 128, UNREADABLE, num_rows=0, num_dropped=1)
     assert np.load(tmp_path / "out.npy").shape == (0, 32)
 
 

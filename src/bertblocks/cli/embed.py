@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bertblocks._words import counted
 from bertblocks.blocks import Windowing, WindowPooling
 from bertblocks.cli.console import print_json, say
 from bertblocks.cli.options import (
@@ -21,7 +22,7 @@ from bertblocks.cli.options import (
     StrideOption,
 )
 from bertblocks.cli.progress import Bar
-from bertblocks.cli.sentences import bad_rows, texts_in_windows
+from bertblocks.cli.sentences import texts_in_windows, unknown_tokens
 
 
 def embed(
@@ -84,16 +85,18 @@ def embed(
             window_pooling=window_pooling,
             on_bad_row="skip" if skip_bad_rows else "error",
             on_batch=lambda num_rows: bar.add("Encoding rows", num_rows),
+            say=say,
         )
     if as_json:
         print_json({"output": str(output), "pooling": pooling, **asdict(report)})
         return
-    print(f"{report.num_rows:,} vectors of {loaded.config.hidden_size} numbers ({pooling}) are in {output}")
+    kind = f"of {loaded.config.hidden_size} numbers ({pooling})"
+    print(f"{counted(report.num_rows, f'vector {kind} is', f'vectors {kind} are')} in {output}")
     if report.num_truncated:
-        say(f"{report.num_truncated:,} texts were cut; --windows slide reads them whole.")
+        say(
+            f"{counted(report.num_truncated, 'text was', 'texts were')} cut; --windows slide reads all of it."
+        )
     if sentence := texts_in_windows(report.num_in_windows, report.sequence_length):
         say(sentence)
-    if report.num_unknown:
-        say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")
-    if sentence := bad_rows(report.num_empty, report.num_dropped, "vector"):
+    if sentence := unknown_tokens(report.num_unknown, report.unknown_share):
         say(sentence)

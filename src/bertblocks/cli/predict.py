@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bertblocks._words import counted
 from bertblocks.cli.console import one_line, print_json, say
 from bertblocks.cli.options import (
     AsJson,
@@ -22,7 +23,7 @@ from bertblocks.cli.options import (
     Sheet,
 )
 from bertblocks.cli.progress import Bar
-from bertblocks.cli.sentences import bad_rows, texts_in_windows
+from bertblocks.cli.sentences import texts_in_windows, unknown_tokens
 from bertblocks.data.text_files import is_utf8, unreadable
 from bertblocks.errors import ConfigError, DataError
 
@@ -80,6 +81,7 @@ def predict(
                 output,
                 on_bad_row="skip" if skip_bad_rows else "error",
                 on_batch=lambda num_rows: bar.add("Predicting rows", num_rows),
+                say=say,
             )
         _print_report(report, output, as_json)
         return
@@ -116,14 +118,13 @@ def _print_report(report: JobReport, output: Path, as_json: bool) -> None:
     if as_json:
         print_json({"output": str(output), **asdict(report)})
         return
-    print(f"{report.num_rows:,} rows are in {output}")
+    print(f"{counted(report.num_rows, 'row is', 'rows are')} in {output}")
     if report.num_truncated:
-        say(f"{report.num_truncated:,} texts were cut, as the column 'truncated' says.")
+        texts = counted(report.num_truncated, "text was", "texts were")
+        say(f"{texts} cut, as the column 'truncated' says.")
     if sentence := texts_in_windows(report.num_in_windows, report.sequence_length):
         say(sentence)
-    if report.num_unknown:
-        say(f"{report.num_unknown:,} tokens ({report.unknown_share:.1%}) are unknown to the vocabulary.")
-    if sentence := bad_rows(report.num_empty, report.num_dropped, "prediction"):
+    if sentence := unknown_tokens(report.num_unknown, report.unknown_share):
         say(sentence)
 
 
@@ -161,7 +162,7 @@ def _stdin_lines(encoding: str) -> Iterator[str]:
     for number, line in enumerate(sys.stdin, 1):
         text = line.rstrip("\r\n")
         if problem := unreadable(text, encoding=encoding):
-            raise DataError(f"Standard input, line {number}: {problem}.")
+            raise DataError(f"Standard input, line {number}: {problem}")
         yield text
 
 
@@ -208,8 +209,9 @@ def _print_prediction(prediction: Prediction, model: AssembledModel, *, as_json:
     if isinstance(prediction.answer, float):
         print(_number(prediction.answer, model.task))
     if prediction.truncated:
-        say(f"The text has {prediction.num_tokens:,} tokens and was cut.")
+        say(f"The text has {counted(prediction.num_tokens, 'token')} and was cut.")
     elif prediction.num_tokens > model.sequence_length:
-        say(f"The text has {prediction.num_tokens:,} tokens and was read in windows.")
+        say(f"The text has {counted(prediction.num_tokens, 'token')} and was read in windows.")
     if prediction.num_unknown:
-        say(f"{prediction.num_unknown:,} of its tokens are unknown to the vocabulary.")
+        tokens = counted(prediction.num_unknown, "of its tokens is", "of its tokens are")
+        say(f"{tokens} unknown to the vocabulary.")

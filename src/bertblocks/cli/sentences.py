@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from bertblocks._words import counted
+
 
 def texts_in_windows(num_texts: int, sequence_length: int) -> str:
     """Say how many texts were read in windows; "" if none was."""
     if not num_texts:
         return ""
-    return f"{num_texts:,} texts were read in windows of {sequence_length} tokens; none were cut."
+    texts = counted(num_texts, "text was", "texts were")
+    return f"{texts} read in windows of {sequence_length} tokens; none were cut."
 
 
-def bad_rows(num_empty: int, num_dropped: int, result: str) -> str:
-    """Say how many rows have no result, and how many are not there; "" if all have one."""
-    if not num_empty and not num_dropped:
+def unknown_tokens(num_tokens: int, share: float) -> str:
+    """Say how many tokens a vocabulary does not know; "" if it knows all."""
+    if not num_tokens:
         return ""
-    return (
-        f"{num_empty:,} rows without a text have no {result}; {num_dropped:,} rows could not be read and are "
-        "left out."
-    )
+    tokens = counted(num_tokens, f"token ({share:.1%}) is", f"tokens ({share:.1%}) are")
+    return f"{tokens} unknown to the vocabulary."

@@ -40,6 +40,7 @@ class RowProblem:
         column: Name of the column at fault; None where it is the whole row.
         reason: The kind of problem, under which problems are counted.
         message: What is wrong with it, for a person; reads on after "row 17, column 'text': ".
+        hint: What many rows may have in common, a sentence that is said once for all of them.
     """
 
     row: int
@@ -47,6 +48,7 @@ class RowProblem:
     column: str | None
     reason: Reason
     message: str
+    hint: str = ""
 
     def __str__(self) -> str:
         line = f" (line {self.line})" if self.line is not None else ""
@@ -135,14 +137,15 @@ def _unreadable_rows(rows: Sequence[Row], columns: Sequence[str], encoding: str)
         if first_unreadable(values, encoding=encoding) is None:
             continue
         for item in rows:
-            message = first_unreadable([item.values[position]], encoding=encoding)
-            if message and item.row not in found:
+            problem = first_unreadable([item.values[position]], encoding=encoding)
+            if problem and item.row not in found:
                 found[item.row] = RowProblem(
                     row=item.row,
                     line=item.line,
                     column=column,
                     reason="unreadable characters",
-                    message=message,
+                    message=problem.message,
+                    hint=problem.hint,
                 )
     return found
 
@@ -150,7 +153,13 @@ def _unreadable_rows(rows: Sequence[Row], columns: Sequence[str], encoding: str)
 def bad_rows(path: Path, problems: Sequence[RowProblem], advice: str) -> str:
     """The message about a part of a table that has bad rows."""
     others = f", up to row {problems[-1].row:,}" if len(problems) > SHOWN_ROWS else ""
-    return f"{path}, {first_few([str(problem) for problem in problems], SHOWN_ROWS)}{others}. {advice}"
+    shown = first_few([str(problem) for problem in problems], SHOWN_ROWS)
+    return " ".join([f"{path}, {shown}{others}.", *hints(problems[:SHOWN_ROWS]), advice])
+
+
+def hints(problems: Sequence[RowProblem]) -> list[str]:
+    """The hints of problems, each once."""
+    return list(dict.fromkeys(problem.hint for problem in problems if problem.hint))
 
 
 def check_batch_rows(batch_rows: int) -> None:

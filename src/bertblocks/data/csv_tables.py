@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
+from bertblocks._words import counted
 from bertblocks.data.batches import (
     BATCH_ROWS,
     Row,
@@ -87,7 +88,7 @@ def open_csv(path: Path, encoding: str) -> CsvTable:
     with open_text(path, encoding, newline="") as file:
         header = _header(csv.reader(file, delimiter=separator), path)
     if problem := first_unreadable(header, encoding=encoding):
-        raise DataError(f"{path}, first row: {problem}.")
+        raise DataError(f"{path}, first row: {problem}")
     columns = column_names(path, header)
     if next(_records(path, encoding, separator), None) is None:
         raise DataError(f"{path} has no rows below its header ({', '.join(map(repr, columns))}).")
@@ -181,7 +182,8 @@ def _raise_endless_cell(path: Path, line: int) -> NoReturn:
 def _wrong_width(cells: Sequence[str], columns: Sequence[str]) -> str:
     start = " | ".join(cell if len(cell) <= 30 else cell[:30] + "..." for cell in cells[: len(columns) + 1])
     return (
-        f"{len(cells)} cells, but the header names {len(columns)} columns; found: {start}. "
+        f"{counted(len(cells), 'cell')}, but the header names {counted(len(columns), 'column')}; "
+        f"found: {start}. "
         "A text that holds the separator or a line break must be in double quotes"
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bertblocks._words import counted
 from bertblocks.blocks.task import Task
 from bertblocks.data.batches import (
     SHOWN_ROWS,
@@ -16,6 +17,7 @@ from bertblocks.data.batches import (
     TableBatch,
     bad_rows,
     check_columns,
+    hints,
 )
 from bertblocks.data.inputs import input_problem, input_value, text_problem
 from bertblocks.data.labels import check_separator
@@ -77,14 +79,22 @@ class RowReport:
             if len(kept) < SHOWN_ROWS:
                 kept.append(problem)
 
-    def summary(self) -> str:
-        """Say what was left out: a line in all, then a line for each reason; "" if nothing was."""
+    def summary(self, one: str = "was left out", several: str = "were left out") -> str:
+        """Say what became of bad rows: a line in all, then a line for each reason; "" if there are none.
+
+        Args:
+            one: What became of them, of a single one.
+            several: The same of several.
+        """
         if not self.total_skipped:
             return ""
-        lines = [f"{self.total_skipped:,} of {self.num_rows:,} rows were left out"]
+        total = f"of {counted(self.num_rows, 'row')}"
+        lines = [counted(self.total_skipped, f"{total} {one}", f"{total} {several}")]
         for reason, count in self.num_skipped.most_common():
-            more = ", ..." if count > len(self.first[reason]) else ""
-            lines.append(f"  {reason}, {count:,}: {'; '.join(map(str, self.first[reason]))}{more}")
+            first = self.first[reason]
+            more = ", ..." if count > len(first) else ""
+            told = f"{'; '.join(map(str, first))}{more}"
+            lines.append("  " + ". ".join([f"{reason}, {count:,}: {told}", *hints(first)]))
         return "\n".join(lines)
 
 
@@ -203,7 +213,10 @@ def _batch_examples(batch: TableBatch, roles: _Roles) -> tuple[list[Example], li
         if problem:
             column, reason, message = problem
             line = batch.lines[i] if batch.lines is not None else None
-            problems.append(RowProblem(row=row, line=line, column=column, reason=reason, message=message))
+            hint = roles.known_targets.known if roles.known_targets and reason == "unknown label" else ""
+            problems.append(
+                RowProblem(row=row, line=line, column=column, reason=reason, message=message, hint=hint)
+            )
             continue
         pair = None if pairs[i] is None else str(pairs[i])
         group = None if is_missing(groups[i]) else str(groups[i])
@@ -241,4 +254,4 @@ def _weight_problem(value: Any) -> tuple[Reason, str] | None:
 def _advice(problems: Sequence[RowProblem]) -> str:
     unknown = any(problem.reason == "unknown label" for problem in problems)
     too = " train with rows of these labels too," if unknown else ""
-    return f"Mend the table,{too} or leave bad rows out with --skip-bad-rows (on_bad_row='skip')."
+    return f"Mend the table,{too} or leave bad rows out with --skip-bad-rows."

@@ -16,6 +16,7 @@ from typing import Any
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
+from bertblocks._words import counted
 from bertblocks.data.batches import (
     BATCH_ROWS,
     Row,
@@ -70,7 +71,8 @@ class ExcelTable:
             for row, (line, values) in enumerate(rows, 1):
                 if len(values) > len(self.columns):
                     message = (
-                        f"a value in column {len(values)}, but the header names {len(self.columns)} columns"
+                        f"a value in column {len(values)}, but the header names "
+                        f"{counted(len(self.columns), 'column')}"
                     )
                     yield RowProblem(row=row, line=line, column=None, reason="malformed row", message=message)
                 else:

@@ -22,7 +22,7 @@ from bertblocks.data.batches import (
     check_batch_rows,
     check_columns,
 )
-from bertblocks.data.text_files import open_text, unreadable
+from bertblocks.data.text_files import Unreadable, open_text, unreadable
 from bertblocks.errors import DataError
 
 # Objects may leave keys out, so columns are what the first rows name together.
@@ -60,9 +60,18 @@ class JsonLinesTable:
     def _rows(self, wanted: Sequence[str], *, all_keys: bool) -> Iterator[Row | RowProblem]:
         known = frozenset(self.columns)
         for row, line, item in _objects(self.path, self.encoding):
-            if not isinstance(item, str) and all_keys and not item.keys() <= known:
+            if isinstance(item, dict) and all_keys and not item.keys() <= known:
                 item = _late_keys([key for key in item if key not in known])
-            if isinstance(item, str):
+            if isinstance(item, Unreadable):
+                yield RowProblem(
+                    row=row,
+                    line=line,
+                    column=None,
+                    reason="unreadable characters",
+                    message=item.message,
+                    hint=item.hint,
+                )
+            elif isinstance(item, str):
                 yield RowProblem(row=row, line=line, column=None, reason="malformed row", message=item)
             else:
                 yield Row(row, line, [item.get(name) for name in wanted])
@@ -89,7 +98,7 @@ def open_json_lines(path: Path, encoding: str) -> JsonLinesTable:
 _EXAMPLE = '{"text": "...", "label": "..."}'
 
 
-def _objects(path: Path, encoding: str) -> Iterator[tuple[int, int, dict[str, Any] | str]]:
+def _objects(path: Path, encoding: str) -> Iterator[tuple[int, int, dict[str, Any] | Unreadable | str]]:
     """Give number, line and object of every row; in place of the object what is wrong with the line."""
     row = 0
     with open_text(path, encoding, newline="\n") as file:
@@ -99,7 +108,7 @@ def _objects(path: Path, encoding: str) -> Iterator[tuple[int, int, dict[str, An
                 yield row, line, _parsed(content, encoding)
 
 
-def _parsed(content: str, encoding: str) -> dict[str, Any] | str:
+def _parsed(content: str, encoding: str) -> dict[str, Any] | Unreadable | str:
     try:
         item = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks._words import counted
 from bertblocks.blocks.task import Task
 from bertblocks.data.batches import Reason
 from bertblocks.data.labels import label_list, label_of, number_of, numeric_label
@@ -43,7 +44,8 @@ def encode_targets(
             rows.
     """
     targets = TargetColumn(column, values, rows)
-    found = targets.read(TargetReader(task, label_separator).read)
+    reader = TargetReader(task, label_separator)
+    found = targets.read(reader.read, advice=reader.known)
     if task.kind == "regression":
         scaled: NDArray[np.float64] = (np.array(found) - task.target_mean) / task.target_scale
         return scaled
@@ -58,7 +60,10 @@ def encode_targets(
 def unlabeled_rows(targets: NDArray[Any], task: Task) -> str:
     """Say how many rows of a multi-label task have no label; "" where all have one."""
     count = int((targets.sum(axis=1) == 0).sum()) if task.kind == "multilabel" else 0
-    return f"{count:,} rows have no label; they count as rows that lack all of them." if count else ""
+    if not count:
+        return ""
+    one = "row has no label; it counts as a row that lacks all of them."
+    return counted(count, one, "rows have no label; they count as rows that lack all of them.")
 
 
 def task_label(value: Any, task: Task) -> str:
@@ -94,6 +99,11 @@ class TargetReader:
         self._label_separator = label_separator
         self._index = {label: i for i, label in enumerate(task.labels)}
 
+    @property
+    def known(self) -> str:
+        """A sentence that says which labels there are; "" where none are."""
+        return f"Known labels: {some(self._task.labels)}." if self._index else ""
+
     def read(self, value: Any) -> Any:
         """The position of the label, the positions of the labels, or the number.
 
@@ -127,7 +137,7 @@ class TargetReader:
         return [self._index[label] for label in labels]
 
     def _unknown(self, label: str) -> str:
-        return f"the label {some([label])} is unknown; known: {some(self._task.labels)}"
+        return f"the label {some([label])} is unknown"
 
     def _hint(self, value: Any, unknown: list[str]) -> str:
         """A word about the separator, where a cell that is unknown as a whole has known labels in it."""

@@ -49,10 +49,14 @@ class TargetColumn:
         """
         rows = zip(self.rows, problems, strict=True)
         if found := [f"row {row}: {problem}" for row, problem in rows if problem]:
-            raise DataError(f"Column {self.name!r}, {first_few(found)}.{advice}")
+            raise DataError(f"Column {self.name!r}, {first_few(found)}. {advice}".rstrip())
 
-    def read(self, read: Callable[[Any], _Read]) -> list[_Read]:
+    def read(self, read: Callable[[Any], _Read], advice: str = "") -> list[_Read]:
         """Read every value.
+
+        Args:
+            read: Reads one.
+            advice: How to mend what cannot be read.
 
         Raises:
             DataError: If `read` raised it for some values; they are named together.
@@ -66,7 +70,7 @@ class TargetColumn:
             except DataError as error:
                 problem = str(error)
             problems.append(problem)
-        self.fail_on(problems)
+        self.fail_on(problems, advice)
         return results
 
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks._words import counted
 from bertblocks.blocks.task import Task, TaskKind
 from bertblocks.data.labels import (
     check_separator,
@@ -105,8 +106,7 @@ def _refuse_almost_numbers(targets: TargetColumn, numbers: Sequence[float | None
                 f"{shown(value)} is no number, as most others are" if number is None else None
                 for value, number in zip(targets.values, numbers, strict=True)
             ),
-            " Mend or remove them for a regression; for classes, say --task classification "
-            "(kind='classification').",
+            "Mend or remove them for a regression; for classes, say --task classification.",
         )
 
 
@@ -144,14 +144,15 @@ def _refuse_too_many(column: str, labels: Sequence[str], num_rows: int) -> None:
         raise DataError(
             f"Column {column!r} has {len(labels):,} different values in {num_rows:,} rows ({some(labels)}): "
             "too many for classes. Choose another target column; if these are numbers, write them as 3.5 for "
-            "a regression; if they are classes, say --task classification (kind='classification')."
+            "a regression; if they are classes, say --task classification."
         )
 
 
 def _warn_of_doubtful(column: str, counts: Counter[str]) -> None:
     single = sorted(label for label, count in counts.items() if count == 1)
     if single:
-        _LOG.warning("Column %r: %d classes have a single row: %s.", column, len(single), some(single))
+        classes = counted(len(single), "class has a single row", "classes have a single row")
+        _LOG.warning("Column %r: %s: %s.", column, classes, some(single))
     folded = Counter(label.casefold() for label in counts)
     alike = sorted(label for label in counts if folded[label.casefold()] > 1)
     if alike:
@@ -172,7 +173,7 @@ def _multilabel(targets: TargetColumn, label_separator: str | None, *, chosen: b
     if len(counts) > MOST_CLASSES and not chosen:
         raise DataError(
             f"Column {targets.name!r} has {len(counts):,} different labels ({some(sorted(counts))}). If it "
-            "is the right column and the right label separator, say --task multilabel (kind='multilabel')."
+            "is the right column and the right label separator, say --task multilabel."
         )
     _warn_of_doubtful(targets.name, counts)
     return Task(kind="multilabel", labels=sorted_labels(counts))

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -98,7 +99,23 @@ def _check_signature(path: Path, encoding: str) -> None:
         raise DataError(f"{path} begins with zero bytes, so it is not UTF-8: try --encoding {likely}.")
 
 
-def first_unreadable(values: Sequence[Any], *, encoding: str) -> str | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unreadable:
+    """Why a text could not be decoded.
+
+    Attributes:
+        message: What is wrong with it, without a full stop.
+        hint: What may mend the whole file, a sentence; "" where nothing is known.
+    """
+
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}".rstrip()
+
+
+def first_unreadable(values: Sequence[Any], *, encoding: str) -> Unreadable | None:
     """Say what is wrong with the first text that could not be decoded; None if all are well.
 
     Args:
@@ -116,11 +133,11 @@ def first_unreadable(values: Sequence[Any], *, encoding: str) -> str | None:
         "".join(texts).encode("utf-8")
     except UnicodeEncodeError:
         # The joining of two lone halves does not make a character in Python, so one text holds the fault.
-        return next(message for text in texts if (message := unreadable(text, encoding=encoding)))
+        return next(found for text in texts if (found := unreadable(text, encoding=encoding)))
     return None
 
 
-def unreadable(text: str, *, encoding: str) -> str | None:
+def unreadable(text: str, *, encoding: str) -> Unreadable | None:
     """Say which byte of a text could not be decoded, with a hint; None if all could."""
     match = _SURROGATE.search(text)
     if match is None:
@@ -129,14 +146,14 @@ def unreadable(text: str, *, encoding: str) -> str | None:
     near = _shown(text[max(0, match.start() - 15) : match.start() + 15])
     # A byte below 0x80 is never wrong in UTF-8: such a surrogate was written as one, as JSON's "\\ud83d" is.
     if not (_ESCAPE + 0x80 if utf8 else _ESCAPE) <= code <= _ESCAPE + 0xFF:
-        return f"{near} holds half a character (the lone surrogate U+{code:04X})"
+        return Unreadable(message=f"{near} holds half a character (the lone surrogate U+{code:04X})")
     hint = (
-        "; if the file is in another encoding, often cp1252, say so with --encoding cp1252"
+        "If the file is in another encoding, often cp1252, say so with --encoding cp1252."
         if utf8
-        else "; is this the file's encoding?"
+        else "Is this the file's encoding?"
     )
     name = "UTF-8" if utf8 else encoding
-    return f"byte 0x{code - _ESCAPE:02x} in {near} is not {name}{hint}"
+    return Unreadable(message=f"byte 0x{code - _ESCAPE:02x} in {near} is not {name}", hint=hint)
 
 
 def _shown(text: str) -> str:

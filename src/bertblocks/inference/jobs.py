@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,8 +14,17 @@ from numpy.typing import NDArray
 
 from bertblocks._files import replace_when_done
 from bertblocks.blocks import Task, TaskKind, Windowing
-from bertblocks.data import InputColumn, OnBadRow, RowProblem, Table, TableBatch, TokenIdsColumn, column_name
-from bertblocks.data.batches import bad_rows
+from bertblocks.data import (
+    InputColumn,
+    OnBadRow,
+    RowProblem,
+    RowReport,
+    Table,
+    TableBatch,
+    TokenIdsColumn,
+    column_name,
+)
+from bertblocks.data.batches import Reason, bad_rows
 from bertblocks.data.inputs import input_problem, input_value
 from bertblocks.encoder import Pooling, WindowPooling
 from bertblocks.errors import ConfigError, DataError
@@ -26,9 +36,12 @@ from bertblocks.text import Encoded
 
 # Rows that are sorted by length and computed together: enough to sort well, few enough to hold.
 CHUNK_ROWS = 4096
-_ADVICE = "Mend the table, or leave these rows without results (--skip-bad-rows, on_bad_row='skip')."
+_ADVICE = "Mend the table, or leave these rows without results with --skip-bad-rows."
+
+_LOG = logging.getLogger(__name__)
 
 OnBatch = Callable[[int], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +57,7 @@ class JobReport:
         num_tokens_read: Tokens read, special ones included, cut ones not.
         num_empty: Rows without a usable text; their results are empty.
         num_dropped: Rows of the file that could not be read at all, and are not in the result.
+        skipped: Rows of both kinds by reason.
     """
 
     num_rows: int
@@ -54,6 +68,7 @@ class JobReport:
     num_tokens_read: int
     num_empty: int
     num_dropped: int
+    skipped: Mapping[Reason, int] = field(default_factory=dict)
 
     @property
     def unknown_share(self) -> float:
@@ -68,6 +83,7 @@ def predict_table(
     *,
     on_bad_row: OnBadRow = "error",
     on_batch: OnBatch | None = None,
+    say: Say = _LOG.info,
 ) -> JobReport:
     """Predict every row of a table and write it with the predictions beside its columns.
 
@@ -78,6 +94,7 @@ def predict_table(
         on_bad_row: "skip" leaves the results of rows without a usable text or list empty, and drops
             unreadable rows.
         on_batch: Called with the number of rows after each batch.
+        say: Told, in sentences, which rows have no prediction.
 
     Raises:
         DataError: If a column is missing or has a result's name, or a row cannot be used.
@@ -101,6 +118,7 @@ def predict_table(
             writer.write({**batch.columns, **spread})
             if on_batch is not None:
                 on_batch(len(batch.rows))
+    counts.tell(table, "prediction", say)
     return counts.report()
 
 
@@ -117,6 +135,7 @@ def embed_table(
     window_pooling: WindowPooling | None = None,
     on_bad_row: OnBadRow = "error",
     on_batch: OnBatch | None = None,
+    say: Say = _LOG.info,
 ) -> JobReport:
     """Write every row's vector: as an array (.npy, one row each), or as a column of lists beside the others.
 
@@ -134,6 +153,7 @@ def embed_table(
         on_bad_row: "skip" leaves the vectors of rows without a text empty (NaN in .npy), and drops rows that
             cannot be read.
         on_batch: Called with the number of rows after each batch.
+        say: Told, in sentences, which rows have no vector.
 
     Raises:
         DataError: If the column is missing or has the result's name, or a row cannot be used.
@@ -160,11 +180,12 @@ def embed_table(
 
     if is_array:
         _write_array(output, _count_rows(table, text), encoder.config.hidden_size, vectors())
-        return counts.report()
-    with open_result(output, table, {"vector": "vector"}) as writer:
-        for batch, rows in vectors():
-            lists = [None if np.isnan(row[0]) else row.tolist() for row in rows]
-            writer.write({**batch.columns, "vector": lists})
+    else:
+        with open_result(output, table, {"vector": "vector"}) as writer:
+            for batch, rows in vectors():
+                lists = [None if np.isnan(row[0]) else row.tolist() for row in rows]
+                writer.write({**batch.columns, "vector": lists})
+    counts.tell(table, "vector", say)
     return counts.report()
 
 
@@ -177,26 +198,52 @@ class _Counts:
     """Adds up a JobReport."""
 
     def __init__(self, sequence_length: int, *, slides: bool) -> None:
-        self.num_rows = self.num_truncated = self.num_in_windows = self.num_empty = self.num_dropped = 0
-        self.num_unknown = self.num_tokens_read = 0
-        self.sequence_length = sequence_length
+        self._num_rows = self._num_truncated = self._num_in_windows = 0
+        self._num_unknown = self._num_tokens_read = 0
+        self._empty, self._dropped = RowReport(), RowReport()
+        self._sequence_length = sequence_length
         self._slides = slides
+
+    def add_problems(self, batch: TableBatch, empty: list[RowProblem]) -> None:
+        """Count a batch's bad rows: those that could not be read, and those that have no usable text."""
+        num_rows = len(batch.rows) + len(batch.problems)
+        self._dropped.add(num_rows, list(batch.problems))
+        self._empty.add(num_rows, empty)
 
     def add(self, num_rows: int, found: Predictions | Encoded) -> None:
         """Count a batch: all its rows, and what was found for those that have a text."""
-        self.num_rows += num_rows
-        self.num_empty += num_rows - len(found)
-        self.num_truncated += int(found.truncated.sum())
-        self.num_unknown += int(found.num_unknown.sum())
+        self._num_rows += num_rows
+        self._num_truncated += int(found.truncated.sum())
+        self._num_unknown += int(found.num_unknown.sum())
         read = found.num_tokens
         if self._slides:
-            self.num_in_windows += int((read > self.sequence_length).sum())
+            self._num_in_windows += int((read > self._sequence_length).sum())
         else:
-            read = np.minimum(read, self.sequence_length)
-        self.num_tokens_read += int(read.sum())
+            read = np.minimum(read, self._sequence_length)
+        self._num_tokens_read += int(read.sum())
+
+    def tell(self, table: Table, result: str, say: Say) -> None:
+        """Say which rows have no result, and which are not there, each with the reasons."""
+        for sentence in (
+            self._empty.summary(f"has no {result}", f"have no {result}"),
+            self._dropped.summary("could not be read and is left out", "could not be read and are left out"),
+        ):
+            if sentence:
+                say(f"{table.path}: {sentence}")
 
     def report(self) -> JobReport:
-        return JobReport(**{field.name: getattr(self, field.name) for field in fields(JobReport)})
+        return JobReport(
+            num_rows=self._num_rows,
+            num_truncated=self._num_truncated,
+            num_in_windows=self._num_in_windows,
+            sequence_length=self._sequence_length,
+            num_unknown=self._num_unknown,
+            num_tokens_read=self._num_tokens_read,
+            num_empty=self._empty.total_skipped,
+            num_dropped=self._dropped.total_skipped,
+            # No reason is of both kinds.
+            skipped={**self._empty.num_skipped, **self._dropped.num_skipped},
+        )
 
 
 def _batches(
@@ -210,24 +257,25 @@ def _batches(
     if on_bad_row not in get_args(OnBadRow):
         raise ConfigError(f"on_bad_row is {on_bad_row!r}, but must be 'error' or 'skip'.")
     for batch in table.batches(read, CHUNK_ROWS):
-        problems = [*batch.problems, *_input_problems(batch, inputs)]
+        empty = list(_input_problems(batch, inputs))
+        problems = [*batch.problems, *empty]
         if problems and on_bad_row == "error":
             raise DataError(bad_rows(table.path, problems, _ADVICE))
-        counts.num_dropped += len(batch.problems)
+        counts.add_problems(batch, empty)
         if batch.rows:
             yield batch
 
 
 def _input_problems(batch: TableBatch, columns: Sequence[InputColumn]) -> Iterator[RowProblem]:
-    for column in columns:
-        name = column_name(column)
-        for index, value in enumerate(batch.columns[name]):
-            if problem := input_problem(value, column):
+    """The first problem of every row that has one."""
+    for index, row in enumerate(batch.rows):
+        for column in columns:
+            name = column_name(column)
+            if problem := input_problem(batch.columns[name][index], column):
                 reason, message = problem
                 line = batch.lines[index] if batch.lines else None
-                yield RowProblem(
-                    row=batch.rows[index], line=line, column=name, reason=reason, message=message
-                )
+                yield RowProblem(row=row, line=line, column=name, reason=reason, message=message)
+                break
 
 
 def _inputs(batch: TableBatch, columns: Sequence[InputColumn]) -> tuple[list[int], list[list[Any]]]:
