@@ -214,7 +214,7 @@ class TestColumns:
             model = bb.TextClassifier(tiny_encoder("cased"), **{**QUICK, "epochs": 3}).fit(x, labels)
             found.append(model.predict_proba(x))
         assert all(np.array_equal(one, found[0]) for one in found)
-        with pytest.raises(bb.DataError, match="got one column of texts, but this model takes two"):
+        with pytest.raises(bb.DataError, match="Found single texts, but this model takes pairs"):
             model.predict(second)
 
 
@@ -359,7 +359,7 @@ class TestWrongInput:
     @pytest.mark.parametrize(
         ("texts", "labels", "message"),
         [
-            (["a", None, "b"], ["x", "y", "x"], r"texts\[1\] is None"),
+            (["a", None, "b"], ["x", "y", "x"], r"texts\[1\] is missing"),
             (["a", 3, "b"], ["x", "y", "x"], r"texts\[1\] is 3"),
             (["a", "b"], ["x", "y", "x"], "2 texts, but 3 targets"),
             (["a", "b"], ["x", None], "row 2: the target is missing"),

@@ -30,7 +30,7 @@ BAD_CELLS: dict[str, tuple[Any, str]] = {
     "whole float": ([1, 2, 3.0], "item 3 of the list is 3.0 (float), but must be an integer"),
     "bool": ([True, 2, 3], "item 1 of the list is True (bool), but must be an integer"),
     "null": (None, "the list of token ids is missing"),
-    "null inside": ([1, None, 3], "item 2 of the list is None (NoneType), but must be an integer"),
+    "null inside": ([1, None, 3], "item 2 of the list is nothing, but must be an integer"),
     "nested list": ([[1, 2, 3]], "item 1 of the list is [1, 2, 3] (list), but must be an integer"),
     "string": ("1 2 3", "expected a list of integers, found '1 2 3' (str)"),
     "strings": (["1", "2", "3"], "item 1 of the list is '1' (str), but must be an integer"),

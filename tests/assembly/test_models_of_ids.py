@@ -77,7 +77,7 @@ def test_bad_rows_are_refused(predictor, name):
 def test_texts_and_pairs_are_refused(predictor):
     with pytest.raises(DataError, match="row 0: expected a list of integers, found 'a text'"):
         predictor.predict(["a text"])
-    with pytest.raises(DataError, match="takes one: 'events'"):
+    with pytest.raises(DataError, match="takes single lists of token ids: 'events'"):
         predictor.predict([[1, 2, 3]], ["a text"])
 
 

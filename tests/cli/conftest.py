@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,9 +35,13 @@ class Ended:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it ended as a mistake of the caller's should: status 2, one message, nothing else."""
+        """Whether it ended as a mistake of the caller's should: status 2, one message, nothing else.
+
+        The message is in the words of the command line: no keyword='argument', and no None.
+        """
         is_clear = "Traceback" not in self.err and self.err.count("error: ") == 1
-        return self.status == 2 and not self.out and is_clear
+        is_python = re.search(r"\b[a-z_]+='|\bNone\b", self.err)
+        return self.status == 2 and not self.out and is_clear and not is_python
 
 
 @pytest.fixture

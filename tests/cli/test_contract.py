@@ -10,7 +10,7 @@ import pytest
 import typer
 
 import bertblocks
-from bertblocks.cli.app import app
+from bertblocks.cli.app import _with_options, app
 from bertblocks.cli.options import Precision
 from bertblocks.cli.sections import SECTIONS
 from bertblocks.encoder import Precision as EncoderPrecision
@@ -115,3 +115,20 @@ def test_python_m_bertblocks():
         [sys.executable, "-m", "bertblocks", "--help"], capture_output=True, encoding="utf-8", check=True
     )
     assert "quickstart" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("set windows='slide' too", "set --windows slide too"),
+        ("take encoder='random', or sequence_length=9.", "take --encoder random, or --sequence-length 9."),
+        ("label_separator has no effect", "--label-separator has no effect"),
+        ("leave out text_pair.", "leave out --text-pair."),
+        # Words that may be any word, columns in quotes, and paths stay as they are.
+        ("no text, and no column 'text_pair'", "no text, and no column 'text_pair'"),
+        ("a/text_pair is no folder, nor is text_pair/b", "a/text_pair is no folder, nor is text_pair/b"),
+        ("text_pair.csv does not exist", "text_pair.csv does not exist"),
+    ],
+)
+def test_settings_are_told_as_options(message, told):
+    assert _with_options(message) == told

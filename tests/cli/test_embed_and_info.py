@@ -71,7 +71,7 @@ class TestEmbed:
         out = ("--output", tmp_path / "v.npy")
         for arguments, word in (
             ([encoder, table, "--text", "txt", *out], "no column 'txt'"),
-            ([encoder, table, "--text", "text", "--sequence-length", 0, *out], "sequence_length"),
+            ([encoder, table, "--text", "text", "--sequence-length", 0, *out], "--sequence-length is 0"),
             ([encoder, table, "--text", "text", "--sequence-length", 300, *out], "ends at 128"),
             ([tmp_path, table, "--text", "text", *out], "config.json"),
             (["no-such-encoder", table, "--text", "text", *out], "no encoder 'no-such-encoder'"),

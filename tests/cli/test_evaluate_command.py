@@ -164,7 +164,7 @@ def test_several_labels_are_separated_as_in_training(cli, label_model, tmp_path)
     ended = cli("evaluate", label_model, table)
     assert ended.is_refusal and "labels are separated by '|' here; --label-separator" in ended.err
     ended = cli("evaluate", label_model, table, "--label-separator", "")
-    assert ended.is_refusal and "label_separator is empty" in ended.err
+    assert ended.is_refusal and "--label-separator is empty" in ended.err
 
 
 def test_bad_rows(cli, model, tmp_path):
@@ -201,8 +201,8 @@ def test_refusals(cli, model, table, tmp_path):
         ([tmp_path / "none.csv"], ("none.csv does not exist",)),
         ([tmp_path / "empty.csv"], ("empty.csv",)),
         ([table, "--group-by", "orign"], ("no column 'orign' (did you mean 'origin'?)",)),
-        ([table, "--text-pair", "origin"], ("text_pair has no effect",)),
-        ([table, "--label-separator", "|"], ("label_separator has no effect",)),
+        ([table, "--text-pair", "origin"], ("--text-pair has no effect",)),
+        ([table, "--label-separator", "|"], ("--label-separator has no effect",)),
         ([table, "--device", "tpu"], ("device is 'tpu'",)),
     ):
         ended = cli("evaluate", model, *arguments)

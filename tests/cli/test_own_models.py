@@ -87,13 +87,13 @@ def test_csv_is_refused(cli, tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (("--ids", "events", "--target", "label"), "vocabulary_size"),
+        (("--ids", "events", "--target", "label"), "ids are given without --vocabulary-size"),
         ((*IDS, "--text", "a"), "text and ids are both given"),
-        ((*IDS, "--encoder", "mini"), "lists of integers go into encoder='random'"),
-        ((*IDS, "--freeze-encoder"), "freeze_encoder"),
+        ((*IDS, "--encoder", "mini"), "lists of integers go into --encoder random"),
+        ((*IDS, "--freeze-encoder"), "--freeze-encoder would keep"),
         ((*IDS, "--heads", 5), "which 5 heads cannot share"),
         (("--text", "a", "--target", "label", "--layers", 2), "brings its own"),
-        (("--text", "a", "--target", "label", "--encoder", "random"), "name one with vocabulary"),
+        (("--text", "a", "--target", "label", "--encoder", "random"), "name one with --vocabulary"),
         (("--target", "label"), "Missing --text"),
         (("--graph", "none.json"), "none.json is no file"),
     ],
@@ -167,7 +167,12 @@ class TestGraphs:
         other = ("--text", "a", "--encoder", "mini", "--pooling", "max", "--freeze-encoder", "--target", "y")
         ended = cli("train", few, "--graph", graph_file, *other, *QUICK, "--output", tmp_path / "model")
         assert ended.is_refusal
-        for part in ("--text is 'a'", "--encoder is 'mini', but the graph says 'random'", "--pooling"):
+        for part in (
+            "--text is 'a'",
+            "--encoder is 'mini', but the graph says 'random'",
+            "--pooling",
+            "--text is 'a', but the graph has no such",
+        ):
             assert part in ended.err
         assert "--freeze-encoder" in ended.err and "--target" in ended.err
 

@@ -208,7 +208,7 @@ class TestATable:
             ([other, "--output", out], "no column 'text'"),
             ([tmp_path / "none.csv", "--output", out], "none.csv does not exist"),
             ([table, "--output", tmp_path / "out.doc"], "out.doc"),
-            ([table, "--output", out, "--sheet", "a"], "sheet='a' has no effect"),
+            ([table, "--output", out, "--sheet", "a"], "--sheet a has no effect"),
         ):
             ended = cli("predict", model, *arguments)
             assert ended.is_refusal and word in ended.err, ended
@@ -228,7 +228,7 @@ class TestOptionsThatCannotGoTogether:
             (["--text", "x", "--encoding", "cp1252"], "--encoding cannot"),
             (["t.csv"], "A TABLE needs --output"),
             (["--text", "  "], "--text is blank"),
-            (["--text", "x", "--text-pair", "y"], "two columns of texts, but this model takes one"),
+            (["--text", "x", "--text-pair", "y"], "Found pairs, but this model takes single texts"),
         ],
     )
     def test_are_refused(self, cli, model, arguments, named):

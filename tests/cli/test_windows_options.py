@@ -121,8 +121,8 @@ def test_options_that_an_encoder_refuses(encoder, options, message):
 def test_options_without_effect_are_refused_before_the_table_is_read(cli, encoder, tmp_path):
     places = ("--text", "a", "--target", "b", "--output", tmp_path / "m", "--encoder", encoder)
     for options, words in (
-        (("--stride", 5), "stride has no effect while texts are cut"),
-        (("--windows", "slide", "--text-pair", "c"), "windows='slide' is for single texts"),
+        (("--stride", 5), "stride has no effect while texts are cut: set --windows slide too"),
+        (("--windows", "slide", "--text-pair", "c"), "--windows slide is for single texts"),
     ):
         ended = cli("train", tmp_path / "missing.csv", *places, *options)
         assert ended.is_refusal and words in ended.err

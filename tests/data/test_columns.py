@@ -53,7 +53,7 @@ def test_numbers_become_pythons_own_and_missing_ones_none():
         (b"abc", "wrap it in a list"),
         (3, "y is 3 "),
         ({"a"}, "y is {'a'}"),
-        (None, "y is None"),
+        (None, "y is nothing"),
         (np.zeros((2, 2)), r"shape \(2, 2\)"),
         (np.array(3), r"shape \(\)"),
         (pd.DataFrame({"a": [1]}), "is a table"),
@@ -99,7 +99,7 @@ def test_any_holder_of_pairs(pairs):
         ("one text", "wrap it in a list"),
         (
             ["a", None, 3],
-            r"texts\[1\] is None \(NoneType\); texts\[2\] is 3 \(int\)\. Every row must be a str",
+            r"texts\[1\] is missing; texts\[2\] is 3 \(int\)\. Every row must be a str",
         ),
         (["a", ("b", "c")], r"texts\[1\] is \('b', 'c'\) \(tuple\)\. Every row must be a str"),
         ([("a", "b"), "c"], r"texts\[1\] is 'c' \(str\)\. Every row must be a pair"),

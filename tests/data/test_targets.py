@@ -82,7 +82,7 @@ def test_the_kind_can_be_chosen():
         ([1, "1.0"], {}, "one class only, '1'"),
         ([["a"], ["a"]], {}, "one label only, 'a'"),
         ([[], []], {}, "no label in any row"),
-        ([["a", None]], {}, "row 1: expected a label, found None"),
+        ([["a", None]], {}, "row 1: expected a label, found nothing"),
         ([["a", " "]], {}, "row 1: a label is blank"),
         ([["a"], {"b": 1}], {}, "row 2: expected a label, found {'b': 1}"),
         ([2.5, 2.5], {}, "is 2.5 in every row"),

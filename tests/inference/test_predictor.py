@@ -91,7 +91,7 @@ def test_items_that_are_no_texts_are_refused(predictor):
 
 
 def test_pairs_where_one_text_is_read(predictor):
-    with pytest.raises(DataError, match=r"got two columns of texts, but this model takes one: 'text'\."):
+    with pytest.raises(DataError, match=r"Found pairs, but this model takes single texts: 'text'\."):
         predictor.predict(["a"], ["b"])
 
 
@@ -111,7 +111,7 @@ def test_pairs(pair_predictor):
 
 
 def test_pairs_that_are_missing(pair_predictor):
-    with pytest.raises(DataError, match="got one column of texts, but this model takes two: 'question' and"):
+    with pytest.raises(DataError, match="Found single texts, but this model takes pairs: 'question' and"):
         pair_predictor.predict(["a"])
     with pytest.raises(DataError, match="differ in length: 2 and 1"):
         pair_predictor.predict(["a", "b"], ["c"])

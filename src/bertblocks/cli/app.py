@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
+import re
 import sys
 import warnings
 from typing import Annotated, TextIO
@@ -20,7 +22,7 @@ from bertblocks.cli.predict import predict
 from bertblocks.cli.quickstart import quickstart
 from bertblocks.cli.sections import SectionedCommand
 from bertblocks.cli.train import train
-from bertblocks.errors import BertBlocksError
+from bertblocks.errors import BertBlocksError, ConfigError
 
 app = typer.Typer(
     name="bertblocks",
@@ -30,7 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (quickstart, train, evaluate, predict, embed, convert, info):
+_COMMANDS = (quickstart, train, evaluate, predict, embed, convert, info)
+for command in _COMMANDS:
     # Only this one has more options than fit a screen.
     app.command(cls=SectionedCommand if command is train else None)(command)
 
@@ -63,13 +66,32 @@ def main() -> None:
             warnings.showwarning = _show_warning
             app(prog_name="bertblocks")
     except BertBlocksError as error:
-        complain(str(error))
+        complain(_with_options(str(error)) if isinstance(error, ConfigError) else str(error))
         sys.exit(2)
     except OSError as error:
         complain(f"{error.strerror}: {error.filename}" if error.filename else str(error))
         sys.exit(1)
     finally:
         logging.getLogger().removeHandler(warnings_shown)
+
+
+def _with_options(message: str) -> str:
+    """A message about settings, which the library names as Python does, with the names of the options.
+
+    encoder='random' becomes --encoder random, and label_separator becomes --label-separator. A name of one
+    word may be any word, and stays; so does what stands in quotes or in a path.
+    """
+    names = sorted({name for command in _COMMANDS for name in inspect.signature(command).parameters})
+    given = re.compile(rf"\b({'|'.join(names)})=(?:'([^']*)'|(\w+))")
+    message = given.sub(lambda found: f"{_option(found[1])} {found[2] or found[3]}", message)
+    alone = re.compile(
+        rf"(?<![\w/\\.'\"-])({'|'.join(name for name in names if '_' in name)})(?![\w/\\'\"-]|\.\w)"
+    )
+    return alone.sub(lambda found: _option(found[1]), message)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 class _WarningsShown(logging.Handler):

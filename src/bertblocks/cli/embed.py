@@ -93,9 +93,8 @@ def embed(
     kind = f"of {loaded.config.hidden_size} numbers ({pooling})"
     print(f"{counted(report.num_rows, f'vector {kind} is', f'vectors {kind} are')} in {output}")
     if report.num_truncated:
-        say(
-            f"{counted(report.num_truncated, 'text was', 'texts were')} cut; --windows slide reads all of it."
-        )
+        one = "text was cut; --windows slide reads it whole."
+        say(counted(report.num_truncated, one, "texts were cut; --windows slide reads them whole."))
     if sentence := texts_in_windows(report.num_in_windows, report.sequence_length):
         say(sentence)
     if sentence := unknown_tokens(report.num_unknown, report.unknown_share):

@@ -212,7 +212,8 @@ def _let_graph_decide(values: dict[str, Any], typed: set[str]) -> set[str]:
     values["graph"] = Graph.load(path)
     decided = graph_settings(values["graph"])
     wrong = [
-        f"{_as_option(name)} is {values[name]!r}, but the graph says {value!r}"
+        f"{_as_option(name)} is {values[name]!r}, but the graph "
+        + ("has no such thing" if value is None else f"says {value!r}")
         for name, value in decided.items()
         if name in typed and values[name] != value
     ]

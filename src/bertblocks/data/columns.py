@@ -105,7 +105,7 @@ def _is_pair_like(value: Any) -> bool:
 
 def _check_texts(values: Sequence[Any], *, pairs: bool) -> None:
     problems = [
-        f"texts[{i}] is {shown(value)}"
+        f"texts[{i}] is {'missing' if value is None else shown(value)}"
         for i, value in enumerate(values)
         if not (_is_pair(value) if pairs else isinstance(value, str))
     ]

@@ -28,5 +28,7 @@ def first_few(problems: Sequence[str], limit: int = 5) -> str:
 
 def shown(value: Any) -> str:
     """A value with its type for a message, cut to a length that fits."""
+    if value is None:
+        return "nothing"
     text = repr(value)
     return f"{text if len(text) <= 60 else text[:60] + '...'} ({type(value).__name__})"

@@ -84,9 +84,10 @@ class Predictor:
         """
         columns = [block.column for block in self.model.graph.inputs]
         if (len(columns) == 2) != (pairs is not None):
-            found, expected = ("two columns", "one") if pairs is not None else ("one column", "two")
+            single = "single texts" if self.model.tokenizer is not None else "single lists of token ids"
+            found, expected = ("pairs", single) if pairs is not None else (single, "pairs")
             raise DataError(
-                f"predict() got {found} of texts, but this model takes {expected}: "
+                f"Found {found}, but this model takes {expected}: "
                 f"{' and '.join(repr(column) for column in columns)}."
             )
         encoded = self.model.encode(texts, pairs)

@@ -61,7 +61,8 @@ def _graph_contradictions(run: TableRun, decided: dict[str, Any]) -> Iterator[st
     for name, value in decided.items():
         given = getattr(run, name)
         if given != value:
-            yield f"{name} is {given!r}, but the graph decides it, and says {value!r}: leave it out"
+            says = "has no such thing" if value is None else f"says {value!r}"
+            yield f"{name} is {given!r}, but the graph decides it, and {says}: leave it out"
 
 
 def _input_contradictions(run: TableRun) -> Iterator[str]:
@@ -89,7 +90,7 @@ def _window_contradictions(run: TableRun) -> Iterator[str]:
         if run.text_pair is not None:
             yield (
                 "windows='slide' is for single texts; of a pair either text might slide, so pairs are cut: "
-                "leave out windows or text_pair"
+                "leave one of the two out"
             )
         return
     for name in ("stride", "window_pooling"):
@@ -108,7 +109,7 @@ def _random_contradictions(run: TableRun) -> Iterator[str]:
         return
     if run.vocabulary is None:
         yield (
-            f"encoder is {RANDOM!r}, which has no vocabulary of its own: name one with vocabulary, such as "
+            f"encoder is {RANDOM!r}, which has no vocabulary of its own: name one with --vocabulary, such as "
             "'multilingual-cased', 'english-uncased' or a folder with a tokenizer"
         )
     if run.vocabulary_size is not None:
