@@ -261,7 +261,7 @@ class TestLabels:
         assert classifier.score(texts, [[*row, "OTHER"] for row in labels]) == 0.0
         assert classifier.score(texts[:2], [labels[0], ["wrong"]], sample_weight=[3, 1]) == 0.75
         assert classifier.predict_proba(texts).shape == (96, 2)
-        with pytest.raises(bb.DataError, match="96 texts, but 1 targets"):
+        with pytest.raises(bb.DataError, match="96 texts, but 1 target"):
             classifier.score(texts, [["CAT"]])
 
     def test_of_integers_in_lists(self, classifier):

@@ -98,6 +98,18 @@ class TestInfo:
         assert max(map(len, ended.out.split("prediction\n", 1)[1].splitlines())) <= 100
         assert "bad, colour, good" in ended.out and str(model) in ended.out
 
+    def test_lines_are_short_whatever_they_tell(self, cli, model, monkeypatch):
+        labels = [f"{index} {'long ' * 40}" for index in range(30)]
+        monkeypatch.setattr(
+            "bertblocks.cli.info._model_facts", lambda folder: ({"labels": labels, "a": 1}, "")
+        )
+        lines = cli("info", model).out.splitlines()
+        assert max(map(len, lines)) <= 100 and lines[-1] == "a       1"
+        assert "..., and 20 more" in lines[-2]
+
+    def test_of_mini(self, cli):
+        assert "160,000 tokens, cased\n" in cli("info", "mini").out
+
     def test_of_an_encoder(self, cli, encoder):
         found = json.loads(cli("info", encoder, "--json").out)
         assert found["kind"] == "encoder" and found["encoder_parameters"] > 1000

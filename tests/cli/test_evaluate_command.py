@@ -48,6 +48,17 @@ def test_by_group(cli, model, table):
     }
 
 
+def test_long_names_are_shortened_in_tables_alone(cli, model, tmp_path):
+    texts, labels = class_texts(9, tuple(CLUES))
+    long = "a very long name" + ", or longer" * 20
+    table = write_csv(tmp_path / "long.csv", {"text": texts, "label": labels, long: [long] * 9})
+    ended = cli("evaluate", model, table, "--group-by", long, *FLOAT32)
+    tables = ended.out.split("By class")[1]
+    assert "By a very long name" in tables and max(map(len, tables.splitlines())) <= 110
+    found = json.loads(cli("evaluate", model, table, "--group-by", long, "--json", *FLOAT32).out)
+    assert found["groups"][0]["group"] == long
+
+
 def test_too_many_groups_are_found_before_a_text_is_read(cli, model, table, monkeypatch):
     monkeypatch.setattr("bertblocks.evaluation.evaluations.MAX_GROUPS", 2)
     monkeypatch.setattr("bertblocks.inference.Predictor.predict", None)

@@ -213,8 +213,8 @@ class TestReplay:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (None, "cannot be read"),
-            ("{", "cannot be read"),
+            (None, "run.json cannot be read (No such file or directory); expected a run.json, as"),
+            ("text,label\na,b", "expected a run.json, as a run leaves it in its model's folder"),
             ("[]", "not the record of a run"),
             ({"table": "a.csv"}, "missing ['output', 'target', 'text']"),
             ({**SETTINGS, "lr": 1}, "unknown ['lr']"),

@@ -176,7 +176,10 @@ def test_batches_can_be_read_again_by_name_and_in_any_order(tmp_path):
 
 
 def test_an_index_column_as_pandas_writes_it_gets_a_name(tmp_path):
-    assert open_table(_file(tmp_path, ",text\n0,a\n")).columns == ("index", "text")
+    table = open_table(_file(tmp_path, ",text\n0,a\n"))
+    assert table.columns == ("index", "text")
+    with pytest.raises(DataError, match=r"'index', 'text'\. A first column without a name is called 'index'"):
+        table.batches(["label"])
 
 
 @pytest.mark.parametrize(

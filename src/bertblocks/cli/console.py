@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+import textwrap
 from typing import Any, Literal
 
 from rich.console import Console
@@ -17,6 +18,8 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emo
 
 # Wider than any table, where there is no terminal whose lines could break.
 _UNBOUNDED_WIDTH = 10_000
+# Of lines of prose, where there is no terminal.
+_PROSE_WIDTH = 100
 # Control characters would break lines and columns, or command the terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -50,13 +53,30 @@ def print_json(data: Any, *, compact: bool = False) -> None:
     sys.stdout.write(_printable(json.dumps(data, ensure_ascii=False, indent=None if compact else 1)) + "\n")
 
 
-def print_table(title: str, header: list[str], rows: list[list[str]], *, numbers: bool = True) -> None:
-    """Print a result for people: the first column left, the others right if they are numbers."""
+def shortened(text: str, limit: int) -> str:
+    """A text of at most `limit` characters, the last of which show where it was cut."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def print_facts(title: str, facts: list[tuple[str, str]]) -> None:
+    """Print names and what they stand for, which may take several lines."""
+    stdout.print(title, style="bold")
+    indent = max(len(name) for name, _ in facts) + 2
+    width = stdout.width if stdout.is_terminal else _PROSE_WIDTH
+    # A hash or a path stays whole, so that it can be copied.
+    wrapper = textwrap.TextWrapper(max(20, width - indent), break_long_words=False, break_on_hyphens=False)
+    for name, value in facts:
+        for index, line in enumerate(wrapper.wrap(one_line(value)) or [""]):
+            stdout.print(f"{'' if index else name:<{indent}}{line}".rstrip())
+
+
+def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print a result for people: the first column left, the others, which are numbers, right."""
     # Not the table's own title, which would be broken at the table's width.
     stdout.print(title, style="bold")
-    table = Table(box=None, pad_edge=False, show_header=any(header))
+    table = Table(box=None, pad_edge=False)
     for index, name in enumerate(header):
-        table.add_column(one_line(name), justify="right" if index and numbers else "left", overflow="fold")
+        table.add_column(one_line(name), justify="right" if index else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(one_line, row))
     if not stdout.is_terminal:

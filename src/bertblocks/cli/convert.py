@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from bertblocks._words import counted
 from bertblocks.cli.console import print_json, say
 from bertblocks.cli.options import AsJson
+from bertblocks.cli.sentences import casing_in_words
 
 _SHOWN = 5
 
@@ -54,8 +56,8 @@ def convert(
         print_json(facts)
         return
     print(
-        f"{done.folder}: {config.num_hidden_layers} layers, {config.hidden_size} wide, "
-        f"{done.tokenizer.vocabulary_size:,} tokens ({done.tokenizer.casing or 'casing unknown'})"
+        f"{done.folder}: {counted(config.num_hidden_layers, 'layer')}, {config.hidden_size} wide, "
+        f"{done.tokenizer.vocabulary_size:,} tokens ({casing_in_words(done.tokenizer)})"
     )
     if dropped:
         say(f"Left out, as they belong to no encoder: {listed(dropped, _SHOWN)}.")

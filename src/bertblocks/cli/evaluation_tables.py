@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertblocks.cli.console import print_table, stdout
+from bertblocks.cli.console import print_table, shortened, stdout
 
 if TYPE_CHECKING:
     from bertblocks.evaluation import Evaluation
 
 _MAX_ROWS = 40
+# Of a label or group: all columns should fit beside it.
+_MAX_CHARACTERS = 40
 
 
 def print_evaluation(evaluation: Evaluation, *, title: str) -> None:
@@ -20,10 +22,14 @@ def print_evaluation(evaluation: Evaluation, *, title: str) -> None:
     stdout.print(title, style="bold", markup=False)
     for table in summary_tables(evaluation):
         rows = [
-            [format_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)]
+            [
+                shortened(format_cell(cell, column), _MAX_CHARACTERS)
+                for cell, column in zip(row, table.columns, strict=True)
+            ]
             for row in table.rows[:_MAX_ROWS]
         ]
-        print_table(f"\n{table.title}", list(table.columns), rows)
+        columns = [shortened(column, _MAX_CHARACTERS) for column in table.columns]
+        print_table(f"\n{shortened(table.title, 2 * _MAX_CHARACTERS)}", columns, rows)
         if len(table.rows) > _MAX_ROWS:
             stdout.print(f"... and {len(table.rows) - _MAX_ROWS:,} more; --json prints all")
     for sentence in (threshold_note(evaluation), verdict(evaluation)):

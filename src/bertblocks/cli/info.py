@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bertblocks.cli.console import print_json, print_table
+from bertblocks._words import counted
+from bertblocks.cli.console import print_facts, print_json, shortened
 from bertblocks.cli.options import AsJson
+from bertblocks.cli.sentences import casing_in_words
 
 if TYPE_CHECKING:
     from bertblocks.checkpoints import EncoderOrigin
     from bertblocks.text import Tokenizer
+
+# Of a list, such as a model's labels.
+_SHOWN, _SHOWN_CHARACTERS = 10, 100
 
 
 def info(
@@ -43,8 +48,9 @@ def info(
     if as_json:
         print_json(facts)
         return
-    rows = [[name.replace("_", " "), _shown(value)] for name, value in facts.items() if name != "blocks"]
-    print_table(model, ["", ""], rows, numbers=False)
+    print_facts(
+        model, [(name.replace("_", " "), _shown(value)) for name, value in facts.items() if name != "blocks"]
+    )
     if drawing:
         print(f"\nBlocks, from input to prediction\n{drawing}")
 
@@ -128,7 +134,7 @@ def _origin_facts(origin: EncoderOrigin) -> dict[str, Any]:
 def _vocabulary(tokenizer: Tokenizer | None, num_ids: int) -> str:
     if tokenizer is None:
         return f"none: token ids 0 … {num_ids - 1:,} go in"
-    return f"{tokenizer.vocabulary_size:,} tokens, {tokenizer.casing or 'casing unknown'}"
+    return f"{tokenizer.vocabulary_size:,} tokens, {casing_in_words(tokenizer)}"
 
 
 def _longer_texts(tokenizer: Tokenizer | None) -> str:
@@ -143,7 +149,7 @@ def _sizes(encoder: Any) -> dict[str, Any]:
     config = encoder.config
     return {
         "shape": (
-            f"{config.num_hidden_layers} layers of {config.num_attention_heads} heads, "
+            f"{counted(config.num_hidden_layers, 'layer')} of {counted(config.num_attention_heads, 'head')}, "
             f"{config.hidden_size} wide, feed-forward {config.intermediate_size:,}, {config.activation}"
         ),
         "encoder_parameters": sum(weight.numel() for weight in encoder.parameters()),
@@ -158,6 +164,8 @@ def _precision_here() -> str:
 
 
 def _shown(value: Any) -> str:
+    from bertblocks.checkpoints.listing import listed
+
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "–"
+        return listed([shortened(str(item), _SHOWN_CHARACTERS) for item in value], _SHOWN) if value else "–"
     return f"{value:,}" if isinstance(value, int) else str(value)

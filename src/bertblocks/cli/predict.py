@@ -47,7 +47,9 @@ def predict(
         Path | None, typer.Option(help="CSV, TSV, JSON Lines or Parquet.", show_default=False)
     ] = None,
     text: Annotated[str | None, typer.Option(help="One text, instead of a table.")] = None,
-    text_pair: Annotated[str | None, typer.Option(help="The second text, for a model of pairs.")] = None,
+    text_pair: Annotated[
+        str | None, typer.Option(help="The second text, with --text, for a model of pairs.")
+    ] = None,
     precision: PrecisionOption = "auto",
     device: Device = "auto",
     encoding: Encoding = "utf-8",
@@ -57,7 +59,8 @@ def predict(
 ) -> None:
     """Predict a table, one text, or texts from a pipe.
 
-    A TABLE needs --output; without TABLE and --text, each line of standard input is a text.
+    A TABLE needs --output; without TABLE and --text, each line of standard input is a text. A line cannot
+    hold a pair: a model of pairs takes a TABLE, or --text with --text-pair.
     """
     without_effect = {
         "--text": text is not None and table is not None,

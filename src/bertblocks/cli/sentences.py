@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bertblocks._words import counted
+
+if TYPE_CHECKING:
+    from bertblocks.text import Tokenizer
+
+_SAMPLE = "The Quick Brown Fox"
+
+
+def casing_in_words(tokenizer: Tokenizer) -> str:
+    """Whether a tokenizer keeps capitals: as its vocabulary states, or else as it treats some."""
+    if tokenizer.casing is not None:
+        return tokenizer.casing
+    found = tokenizer.encode([_SAMPLE, _SAMPLE.lower()])
+    if list(found.ids[0]) != list(found.ids[1]):
+        return "cased"
+    return "casing unknown" if found.num_unknown.any() else "uncased"
 
 
 def texts_in_windows(num_texts: int, sequence_length: int) -> str:

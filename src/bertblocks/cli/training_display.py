@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from bertblocks._words import counted
 from bertblocks.cli.console import say
 from bertblocks.cli.progress import Bar, duration
 from bertblocks.training import EpochDone, Estimate, Event, StepDone, TokensCounted, VectorsDone
@@ -37,14 +38,17 @@ class TrainingDisplay:
         """Which epoch was the best; "" before the first one."""
         if self._best is None:
             return ""
-        return f"{self._num_epochs} epochs; the best was {self._best.epoch}: {_figures(self._best)}."
+        return (
+            f"{counted(self._num_epochs, 'epoch')}; the best was {self._best.epoch}: {_figures(self._best)}."
+        )
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
         if isinstance(event, TokensCounted):
             if event.longest > _TOKENS_WORTH_A_WORD:
+                texts = counted(event.num_texts, "text")
                 say(
-                    f"{event.num_tokens:,} tokens in {event.num_texts:,} texts, the longest of "
+                    f"{event.num_tokens:,} tokens in {texts}, the longest of "
                     f"{event.longest:,}: nothing is shown while one text is read."
                 )
         elif isinstance(event, VectorsDone):

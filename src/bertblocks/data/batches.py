@@ -14,6 +14,8 @@ from bertblocks.data.values import first_few
 from bertblocks.errors import DataError
 
 BATCH_ROWS = 4096
+# A first column without a name: pandas writes its row numbers so.
+_UNNAMED = "index"
 # Of bad rows, in a message.
 SHOWN_ROWS = 3
 
@@ -191,7 +193,8 @@ def missing_columns(columns: Sequence[str], wanted: Iterable[str]) -> str:
 def columns_in_words(columns: Sequence[str]) -> str:
     """Say which columns a table has; of very many, the first."""
     names = ", ".join(repr(name) for name in columns[:50])
-    return f"Its columns are: {names}{', ...' if len(columns) > 50 else ''}."
+    blank = f" A first column without a name is called {_UNNAMED!r}." if columns[:1] == (_UNNAMED,) else ""
+    return f"Its columns are: {names}{', ...' if len(columns) > 50 else ''}.{blank}"
 
 
 def _nearest(name: str, columns: Sequence[str]) -> str:
@@ -203,14 +206,14 @@ def _nearest(name: str, columns: Sequence[str]) -> str:
 def column_names(path: Path, header: Sequence[Any]) -> tuple[str, ...]:
     """Names from a header row, white space around them dropped.
 
-    A first column without a name is called "index": pandas writes its row numbers so.
+    A first column without a name is called _UNNAMED.
 
     Raises:
         DataError: If other columns have no name, or names are repeated; all of them at once.
     """
     names = ["" if name is None else str(name).strip() for name in header]
-    if names and not names[0] and "index" not in names and len(names) > 1:
-        names[0] = "index"
+    if names and not names[0] and _UNNAMED not in names and len(names) > 1:
+        names[0] = _UNNAMED
     problems = [f"column {i} has no name" for i, name in enumerate(names, 1) if not name]
     repeated = dict.fromkeys(name for name in names if name and names.count(name) > 1)
     problems += [f"{names.count(name)} columns are called {name!r}" for name in repeated]

@@ -124,8 +124,8 @@ def _reading(path: Path) -> Iterator[None]:
             yield
     except _DAMAGED as error:
         raise DataError(
-            f"{path} cannot be read as an Excel file (.xlsx): {error}. Save it again in Excel; one with a "
-            "password must be saved without it."
+            f"{path} cannot be read as an Excel file (.xlsx): {str(error).rstrip('.')}. Save it again in "
+            "Excel; one with a password must be saved without it."
         ) from error
 
 

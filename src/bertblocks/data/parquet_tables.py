@@ -76,7 +76,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
             yield file
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}.") from error
+        raise DataError(f"{path} cannot be read as Parquet: {str(error).rstrip('.')}.") from error
 
 
 def _table_batch(batch: Any, wanted: Sequence[str], first: int) -> TableBatch:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks._words import counted
 from bertblocks.blocks.task import Task
 from bertblocks.errors import ConfigError, DataError
 
@@ -87,8 +88,9 @@ def _shuffled(targets: NDArray[Any], task: Task, num_validation: int, seed: int)
     free = order[~np.isin(order, _needed_in_training(targets, task, order))]
     if len(targets) < 2 or not len(free):
         raise DataError(
-            f"{len(targets)} rows are too few to divide into training and validation: every class must "
-            "keep a row for training, and validation needs one besides. Give more rows or a validation table."
+            f"{counted(len(targets), 'row is', 'rows are')} too few to divide into training and "
+            "validation: every class must keep a row for training, and validation needs one besides. Give "
+            "more rows or a validation table."
         )
     # One row must always be left to train on; a regression needs none in particular.
     validation: NDArray[np.int64] = free[: min(num_validation, len(targets) - 1)]

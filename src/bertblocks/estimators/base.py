@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 
+from bertblocks._words import counted
 from bertblocks.assembly import AssembledModel
 from bertblocks.blocks import (
     BertEncoder,
@@ -234,7 +235,8 @@ def check_lengths(num_texts: int, num_targets: int) -> None:
         DataError: If there are more of one than of the other.
     """
     if num_texts != num_targets:
-        raise DataError(f"There are {num_texts} texts, but {num_targets} targets; give one a text.")
+        found = f"{counted(num_texts, 'text')}, but {counted(num_targets, 'target')}"
+        raise DataError(f"Found {found}; give one a text.")
 
 
 def weight_column(sample_weight: Any, num_texts: int) -> NDArray[np.float64] | None:
@@ -247,7 +249,8 @@ def weight_column(sample_weight: Any, num_texts: int) -> NDArray[np.float64] | N
         return None
     values = column_values(sample_weight, "sample_weight")
     if len(values) != num_texts:
-        raise DataError(f"There are {num_texts} texts, but {len(values)} weights; give one a text.")
+        found = f"{counted(num_texts, 'text')}, but {counted(len(values), 'weight')}"
+        raise DataError(f"Found {found}; give one a text.")
     return row_weights(values, name="sample_weight")
 
 

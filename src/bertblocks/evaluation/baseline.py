@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks._words import counted
 from bertblocks.blocks import Task
 from bertblocks.errors import DataError, ShapeError
 from bertblocks.evaluation.baseline_features import MAX_CHARACTERS_PER_TEXT, NUM_COLUMNS, TextFeatures
@@ -219,8 +220,8 @@ def _power_of_two(limit: int) -> int:
 
 
 def _describe(task: Task, model: LinearModel, num_available: int) -> str:
-    used = f"{model.num_rows:,} rows"
+    used = counted(model.num_rows, "row")
     if model.num_rows < num_available:
-        used = f"a random {model.num_rows:,} of {num_available:,} rows"
+        used = f"a random {model.num_rows:,} of {counted(num_available, 'row')}"
     kind = "ridge regression" if task.kind == "regression" else "logistic regression"
     return f"TF-IDF of words (1-2) and characters (1-5), {kind}, fitted to {used}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bertblocks._files import write_text_atomically
+from bertblocks._words import counted
 from bertblocks.assembly import check_task, load_model
 from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, Task
 from bertblocks.data import as_text
@@ -216,10 +217,12 @@ def _say_thresholds(task: Task, rows: TableRows, say: Say) -> None:
             f"{', '.join(chosen[:_SHOWN_THRESHOLDS])}{more}. The baseline's were chosen on them too."
         )
     if others := len(task.labels) - len(chosen):
-        say(
-            f"{others} labels are given from 0.5 on: fewer than {MIN_ROWS_EACH} held-out rows have them, or "
-            "lack them."
+        rows = f"from 0.5 on: fewer than {MIN_ROWS_EACH} held-out rows have"
+        one, several = (
+            f"label is given {rows} it, or lack it.",
+            f"labels are given {rows} them, or lack them.",
         )
+        say(counted(others, one, several))
 
 
 def _evaluate(

@@ -172,12 +172,15 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If it cannot be read, or is none.
     """
+    expected = f"expected a {RUN_FILE}, as a run leaves it in its model's folder"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); {expected}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not JSON ({error}); {expected}.") from error
     if not isinstance(record, dict) or not isinstance(record.get("settings"), dict):
-        raise ConfigError(f"{path} is not the record of a run: it has no 'settings'.")
+        raise ConfigError(f"{path} is not the record of a run: it has no 'settings'; {expected}.")
     return record
 
 
