@@ -217,10 +217,10 @@ def _say_thresholds(task: Task, rows: TableRows, say: Say) -> None:
             f"{', '.join(chosen[:_SHOWN_THRESHOLDS])}{more}. The baseline's were chosen on them too."
         )
     if others := len(task.labels) - len(chosen):
-        rows = f"from 0.5 on: fewer than {MIN_ROWS_EACH} held-out rows have"
+        why = f"from 0.5 on: fewer than {MIN_ROWS_EACH} held-out rows have"
         one, several = (
-            f"label is given {rows} it, or lack it.",
-            f"labels are given {rows} them, or lack them.",
+            f"label is given {why} it, or lack it.",
+            f"labels are given {why} them, or lack them.",
         )
         say(counted(others, one, several))
 
