@@ -273,6 +273,41 @@ class TestLabels:
         assert classifier.score(texts, given) == 1.0
 
 
+class TestMatrices:
+    """scikit-learn's own form of several labels."""
+
+    @pytest.fixture
+    def data(self):
+        texts, labels = label_lists(96)
+        # The second label has no row, as may happen to a rare one in a part of the rows.
+        return texts, np.array([["CAT" in row, False, "DOG" in row] for row in labels], dtype=int)
+
+    def test_come_back_as_they_were_given(self, classifier, data):
+        texts, matrix = data
+        assert classifier.set_params(epochs=60).fit(texts, matrix).classes_.tolist() == [0, 1, 2]
+        found = classifier.predict(texts)
+        assert found.dtype.kind == "i" and np.array_equal(found, matrix)
+        assert classifier.predict_proba(texts).shape == (96, 3) and classifier.predict([]).shape == (0, 3)
+        assert classifier.score(texts, matrix) == 1.0
+        # The next fit takes another form.
+        assert classifier.fit(*class_texts(30)).predict(["good"]).tolist() == ["good"]
+
+    def test_are_tuples_after_loading(self, classifier, data, tmp_path):
+        texts, matrix = data
+        classifier.fit(texts, matrix).save(tmp_path / "model")
+        loaded = bb.load(tmp_path / "model").set_params(precision="float32")
+        assert loaded.classes_.tolist() == ["0", "1", "2"]
+        rows = [[str(column) for column in np.flatnonzero(row)] for row in classifier.predict(texts)]
+        assert [list(answer) for answer in loaded.predict(texts)] == rows
+        assert loaded.score(texts, matrix) == classifier.score(texts, matrix) > 0.5
+
+    def test_are_cross_validated(self, classifier, data):
+        texts, matrix = data
+        for scoring in (None, "f1_micro"):
+            scores = cross_val_score(classifier, np.array(texts, dtype=object), matrix, cv=2, scoring=scoring)
+            assert scores.min() >= 0.5
+
+
 class TestNumbers:
     def test_are_predicted_in_their_own_unit(self, regressor):
         texts, values = numbers(96)
@@ -370,7 +405,16 @@ class TestWrongInput:
             ([("a", "b"), "c"], ["x", "y"], r"texts\[1\] is 'c'"),
             ([("a", "b", "c")], ["x"], "pair of two str"),
             (np.zeros((2, 3)), ["x", "y"], "3 columns"),
-            (["a", "b"], np.zeros((2, 3)), r"shape \(2, 3\)"),
+            (["a", "b"], np.full((2, 3), 2), r"shape \(2, 3\).* matrix of 0 and 1"),
+            (["a", "b"], np.array([[0], [1]]), r"shape \(2, 1\).*targets\.ravel\(\)"),
+            (["a", "b"], np.zeros((2, 3)), "no label in any row"),
+            (
+                ["a", "", " "],
+                ["x", "y", "x"],
+                r"texts\[1\] is blank; texts\[2\] is blank\. .*leave these rows out",
+            ),
+            ([("a", "b"), ("c", " ")], ["x", "y"], r"texts\[1\] is blank"),
+            (["a"] * 40, np.linspace(0, 1, 40), "40 different numbers, such as .*: TextRegressor predicts"),
             (["a", "b"], [["x"], [None]], "label"),
             (["a", "b"], [{"x": 1}, {"y": 2}], "expected a label"),
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +37,7 @@ from bertblocks.data import (
     task_label,
     text_columns,
 )
+from bertblocks.data.values import first_few, is_missing
 from bertblocks.encoder import Precision
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference import Predictions, Predictor
@@ -135,7 +137,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_cached_predictor"}
 
-    def _fit(self, texts: Any, targets: Any, kind: TaskKind | None, sample_weight: Any) -> Task:
+    def _fit(
+        self,
+        texts: Any,
+        targets: Any,
+        kind: TaskKind | None,
+        sample_weight: Any,
+        *,
+        labels: Sequence[str] | None = None,
+    ) -> Task:
+        """Train; the labels are those that occur, unless they are given with others that do not."""
         if not 0 <= self.validation_fraction < 1:
             raise ConfigError(
                 f"validation_fraction is {self.validation_fraction}, but must be 0 or more and below 1: 0.1, "
@@ -146,7 +157,10 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             kind = self._graph_task(self.graph, kind, is_pair=second is not None)
         values = column_values(targets, "targets")
         check_lengths(len(first), len(values))
+        _refuse_blank(first, second)
         task = infer_task(values, column="targets", kind=kind)
+        if labels is not None:
+            task = replace(task, labels=tuple(labels))
         rows = LabeledTexts(
             texts=first,
             pairs=second,
@@ -226,6 +240,21 @@ def _input_columns(inputs: Any, graph: Graph | None) -> tuple[Sequence[ModelInpu
     is_matrix = isinstance(inputs, np.ndarray) and inputs.ndim == 2
     rows = list(inputs) if is_matrix else column_values(inputs, "token ids")
     return encode_token_ids(rows, encoder.vocabulary_size).ids, None
+
+
+def _refuse_blank(first: Sequence[ModelInput], second: Sequence[str] | None) -> None:
+    """Refuse to learn from a text that says nothing, as the command line does; to predict, it may be one.
+
+    Raises:
+        DataError: Naming the first few such rows.
+    """
+    blank = [
+        f"texts[{index}] is blank"
+        for index, row in enumerate(zip(first, *([] if second is None else [second]), strict=True))
+        if any(isinstance(text, str) and is_missing(text) for text in row)
+    ]
+    if blank:
+        raise DataError(f"{first_few(blank)}. There is nothing to learn from them: leave these rows out.")
 
 
 def check_lengths(num_texts: int, num_targets: int) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 
-from bertblocks.blocks import Task
-from bertblocks.data import column_values, encode_targets, task_label
+from bertblocks.blocks import Task, TaskKind
+from bertblocks.data import encode_targets, task_label
 from bertblocks.data.labels import label_list
 from bertblocks.estimators.base import TextEstimator, check_lengths, weight_column
+from bertblocks.estimators.labels import label_column, matrix_width, refuse_numbers
 from bertblocks.inference import Predictions
 
 
@@ -50,13 +51,16 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         model_: Graph, task, tokenizer and weights.
     """
 
+    _gives_matrix = False
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TextClassifier:
         """Train on texts and their labels.
 
         Args:
             X: A column of texts, of pairs (a, b), or of lists of integers for a graph of token ids: a list, a
                 numpy array, a pandas Series, an arrow array.
-            y: A label a text, or a list of labels a text for multi-label.
+            y: A label a text; or a list of labels a text for multi-label, or scikit-learn's form of it, a
+                numpy array of 0 and 1, shape (texts, labels), whose labels are its columns 0, 1, ...
             sample_weight: How much each text counts in the loss, a number of 0 or more; only the proportions
                 matter. None counts all the same.
 
@@ -64,15 +68,29 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             DataError: If texts, labels or weights cannot be used.
             ConfigError: If parameters cannot be, or contradict each other.
         """
-        labels = column_values(y, "targets")
+        width = matrix_width(y)
+        labels = label_column(y)
         several = any(isinstance(label, list | tuple) for label in labels)
-        task = self._fit(X, labels, "multilabel" if several else "classification", sample_weight)
-        self.classes_ = _original_labels(labels, task)
+        if not several:
+            refuse_numbers(labels)
+        every = None if width is None else [str(column) for column in range(width)]
+        kind: TaskKind = "multilabel" if several else "classification"
+        task = self._fit(X, labels, kind, sample_weight, labels=every)
+        self.classes_ = _original_labels(labels, task) if width is None else np.arange(width)
+        self._gives_matrix = width is not None
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The label of each text, shape (texts,); for multi-label an array of tuples."""
+        """The label of each text, shape (texts,); for multi-label an array of tuples.
+
+        After fit with a matrix of 0 and 1 it is such a matrix; a loaded model gives tuples.
+        """
         found = self.predict_details(X)
+        if self._gives_matrix:
+            matrix = np.zeros((len(found), len(self.classes_)), dtype=np.int64)
+            for row, answer in zip(matrix, _label_lists(found), strict=True):
+                row[[int(label) for label in answer]] = 1
+            return matrix
         if self._model.task.kind == "multilabel":
             original = dict(zip(self._model.task.labels, self.classes_.tolist(), strict=True))
             answers = np.empty(len(found), dtype=object)
@@ -96,7 +114,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Raises:
             DataError: If texts, labels or weights cannot be used.
         """
-        true, found = column_values(y, "targets"), self.predict_details(X).answers
+        true, found = label_column(y), self.predict_details(X).answers
         check_lengths(len(found), len(true))
         # As in training: 3 is "3" and 3.0; and scikit-learn's accuracy takes no labels such as 0.5.
         task = self._model.task
