@@ -112,7 +112,8 @@ class TestRefusals:
 
     @pytest.mark.parametrize("length", [0, 1, 129, 4096, -5])
     def test_sequence_lengths(self, train, tmp_path, length):
-        self.refused(train("--sequence-length", length), tmp_path, "sequence_length")
+        ended = train("--sequence-length", length)
+        self.refused(ended, tmp_path, "--sequence-length ", f" {length}, but", "set --sequence-length ")
 
     @pytest.mark.parametrize("share", ["0", "1", "1.5", "-0.1"])
     def test_shares(self, train, tmp_path, share):

@@ -270,8 +270,13 @@ def test_a_perfect_baseline_leaves_nothing_to_gain():
         metrics=cheap, seconds=0.1, num_train_rows=10, num_available_rows=10, description="cheap"
     )
     found = verdict(evaluate(task, targets=targets, scores=scores, baseline=baseline))
-    assert found.startswith("The cheap baseline leaves nothing to gain: accuracy 1.000 against 1.000")
-    assert "rain longer" not in found
+    assert found == (
+        "Not better than the cheap baseline, on 4 rows that leave nothing to gain: accuracy 1.000 "
+        "against 1.000 of the baseline. Evaluate on more or harder rows, or use something simpler."
+    )
+    # A model that makes mistakes has something to gain, whatever the baseline is.
+    wrong = evaluate(task, targets=targets, scores=scores[::-1], baseline=baseline)
+    assert "Train longer or on more rows" in verdict(wrong)
 
 
 def test_no_verdict_without_a_baseline(by_language):

@@ -24,7 +24,7 @@ from bertblocks.cli.options import (
     WindowsOption,
 )
 from bertblocks.cli.progress import Bar, duration
-from bertblocks.errors import ConfigError
+from bertblocks.errors import ConfigError, GraphError
 
 if TYPE_CHECKING:
     from bertblocks.training import FinishedRun, TableRun
@@ -145,6 +145,11 @@ def train(
         with Bar() as bar:
             display = TrainingDisplay(bar)
             finished = train_table(run, resume=resume, on_event=display, say=say)
+    except GraphError as error:
+        if run.graph is not None:
+            raise
+        # The graph was made of options, and is mended by them.
+        raise ConfigError(str(error)) from error
     except KeyboardInterrupt:
         if run.work.exists():
             say("Interrupted. The same command with --resume goes on from the last checkpoint.")

@@ -83,10 +83,11 @@ def verdict(evaluation: Evaluation) -> str | None:
 def _comparison(name: str, model: float, cheap: float, num_rows: int) -> str:
     """A sentence about two figures of the same rows; of a difference that says little, that it does."""
     both = f"{name} {model:.3f} against {cheap:.3f} of the baseline"
-    if cheap >= _CEILING:
+    if min(model, cheap) >= _CEILING:
+        rows = counted(num_rows, "row that leaves", "rows that leave")
         return (
-            f"The cheap baseline leaves nothing to gain: {both}. Use something as simple, unless these texts "
-            "give the answer away as others will not."
+            f"Not better than the cheap baseline, on {rows} nothing to gain: {both}. Evaluate on "
+            "more or harder rows, or use something simpler."
         )
     if may_be_chance(name, model, cheap, num_rows):
         both += f", on {counted(num_rows, 'row')}, where chance alone may do as much"
