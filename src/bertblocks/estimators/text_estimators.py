@@ -58,7 +58,7 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
         Args:
             X: A column of texts, of pairs (a, b), or of lists of integers for a graph of token ids: a list, a
-                numpy array, a pandas Series, an arrow array.
+                numpy array, a pandas Series, an arrow array. No text may be blank; predict takes blank ones.
             y: A label a text; or a list of labels a text for multi-label, or scikit-learn's form of it, a
                 numpy array of 0 and 1, shape (texts, labels), whose labels are its columns 0, 1, ...
             sample_weight: How much each text counts in the loss, a number of 0 or more; only the proportions
