@@ -24,18 +24,33 @@ SIDES = {
 }
 
 
-def real_task_rows(record: dict[str, Any]) -> Iterator[str]:
-    """A row a side: the mean over the languages, and the weakest and the strongest of them."""
-    settings, rows = record["environment"]["settings"], record["rows"]
-    first, second = record["results"]["baseline"]["metrics"]["mean"]
+def real_task_rows(records: list[dict[str, Any]]) -> Iterator[str]:
+    """A row a side: the mean over the languages, and the weakest and the strongest of them.
+
+    Args:
+        records: Of one table and encoder, one a seed; a side counts the seeds that it was run with.
+    """
+    settings, rows = records[0]["environment"]["settings"], records[0]["rows"]
+    first, second = next(iter(records[0]["results"].values()))["metrics"]["mean"]
     title = f"{settings['table']}, {settings['encoder']}, {rows['train']:,} rows, judged by {rows['test']:,}"
     yield f"| {title} | {first} | {second} | {first}, weakest | {first}, strongest |\n|---|---|---|---|---|"
     for side, name in SIDES.items():
-        mean, *languages = record["results"][side]["metrics"].items()
-        ordered = sorted((values[first] or 0.0, language) for language, values in languages)
+        runs = [record["results"][side]["metrics"] for record in records if side in record["results"]]
+        languages = [language for language in runs[0] if language != "mean"]
+        ordered = sorted((_mean(runs, language, first), language) for language in languages)
         ends = " | ".join(f"{value:.3f} {language}" for value, language in (ordered[0], ordered[-1]))
-        figures = " | ".join(f"{mean[1][metric]:.3f}" for metric in (first, second))
+        figures = " | ".join(_with_range([run["mean"][metric] for run in runs]) for metric in (first, second))
         yield f"| {name} | {figures} | {ends} |"
+
+
+def _mean(runs: list[dict[str, Any]], language: str, metric: str) -> float:
+    return float(np.mean([run[language][metric] or 0.0 for run in runs]))
+
+
+def _with_range(values: list[float]) -> str:
+    """The mean over the seeds and, where there are several, the lowest and the highest."""
+    mean = f"{np.mean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.3f} – {max(values):.3f})"
 
 
 def one_or_many_rows(record: dict[str, Any]) -> Iterator[str]:
@@ -55,16 +70,20 @@ def one_or_many_rows(record: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Print a table a file of real tasks, and one of all files of one or many."""
+    """Print a table for each task and encoder, and one of all files of one or many."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, nargs="+")
     records = [json.loads(path.read_text(encoding="utf-8")) for path in parser.parse_args().results]
-    others = []
+    tasks: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    others: list[str] = []
     for record in records:
-        if "baseline" in record["results"]:
-            print(*real_task_rows(record), sep="\n", end="\n\n")
+        settings = record["environment"]["settings"]
+        if "epochs" in settings:
+            tasks.setdefault((settings["table"], settings["encoder"]), []).append(record)
         else:
             others += one_or_many_rows(record)
+    for runs in tasks.values():
+        print(*real_task_rows(runs), sep="\n", end="\n\n")
     if others:
         print(
             "| | | one model | a model each | difference | languages that gain |\n|---|---|---|---|---|---|"
