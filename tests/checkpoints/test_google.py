@@ -17,6 +17,8 @@ import bertblocks as bb
 from bertblocks.assembly.conversion import convert
 from bertblocks.checkpoints import read_checkpoint, resolve_encoder
 from bertblocks.checkpoints.crc32c import crc32c
+from bertblocks.checkpoints.google import read_google_config
+from bertblocks.checkpoints.names import POOLER_PARAMETERS, encoder_parameters
 from bertblocks.checkpoints.tensor_bundle import open_bundle
 from bertblocks.encoder import BertEncoder, PackedTokens
 from bertblocks.errors import CheckpointError
@@ -139,10 +141,17 @@ def test_real_indexes_without_their_data(shared, name):
     folder = shared / "fixtures" / "google-ckpt-index-only" / name
     bundle = open_bundle(folder / "bert_model.ckpt")
     config = json.loads((folder / "bert_config.json").read_text())
-    words = bundle.entries["bert/embeddings/word_embeddings"]
-    assert words.shape == (config["vocab_size"], config["hidden_size"]) and words.dtype == "float32"
-    kernel = bundle.entries["bert/encoder/layer_7/intermediate/dense/kernel"]
-    assert kernel.shape == (config["hidden_size"], config["intermediate_size"])
+    sizes = read_google_config(folder)
+    expected = {
+        name: row.part_shape(sizes)[::-1] if row.transposed else row.part_shape(sizes)
+        for row in (*encoder_parameters(config["num_hidden_layers"]), *POOLER_PARAMETERS)
+        for name in row.tensorflow
+    }
+    found = {name: entry.shape for name, entry in bundle.entries.items()}
+    assert {name: found.get(name) for name in expected} == expected
+    assert {entry.dtype for name, entry in bundle.entries.items() if name in expected} == {"float32"}
+    rest = found.keys() - expected.keys()
+    assert all(name.startswith("cls/") or name == "global_step" or "/adam_" in name for name in rest), rest
     with pytest.raises(CheckpointError, match=r"has 134 bytes, but the index needs [\d,]+.*only a pointer"):
         read_checkpoint(folder)
 

@@ -10,11 +10,13 @@ import pytest
 from bertblocks.blocks import Task
 from bertblocks.errors import ConfigError, DataError, ShapeError
 from bertblocks.evaluation import (
+    METRICS_FILE,
     BaselineResult,
     TokenCounts,
     compute_metrics,
     evaluate,
     format_cell,
+    stored_baseline,
     summary_tables,
     threshold_note,
     token_statistics,
@@ -318,3 +320,21 @@ def test_tables_without_the_optional_parts(kind):
 )
 def test_format_cell(value, column, text):
     assert format_cell(value, column) == text
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 100_000, '{"baseline": 5}', '{"baseline": {"metrics": 5}}', "not JSON", '{"baseline": NaN}'],
+    ids=["deep", "number", "half", "text", "NaN"],
+)
+def test_a_damaged_baseline_is_refused(content, tmp_path):
+    (tmp_path / METRICS_FILE).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"is not what training writes .* remove it"):
+        stored_baseline(tmp_path)
+
+
+def test_a_baseline_of_texts_is_refused(tmp_path):
+    baseline = {"metrics": {"num_rows": 1, "values": {"accuracy": "high"}, "per_class": []}, "seconds": 1.0}
+    (tmp_path / METRICS_FILE).write_text(json.dumps({"baseline": baseline}), encoding="utf-8")
+    with pytest.raises(DataError, match="is not what training writes"):
+        stored_baseline(tmp_path)

@@ -98,7 +98,10 @@ def _stated_config(folder: Path) -> Mapping[str, Any]:
 
 
 def _without_foreign_heads(checkpoint: Checkpoint, found: HeadClass | None) -> Checkpoint:
-    """Leave out what the class has no place for, and list it."""
+    """Leave out what the class has no place for, BERT's pooler among it, and list it."""
     foreign = tuple(checkpoint.head) if found is None else found.foreign
     kept = {name: tensor for name, tensor in checkpoint.head.items() if name not in foreign}
-    return replace(checkpoint, head=kept, dropped=(*checkpoint.dropped, *foreign))
+    pooler = checkpoint.pooler
+    if found is not None and pooler is not None and not found.has_pooler:
+        foreign, pooler = (*foreign, *(f"pooler.dense.{kind}" for kind in pooler)), None
+    return replace(checkpoint, head=kept, pooler=pooler, dropped=(*checkpoint.dropped, *foreign))

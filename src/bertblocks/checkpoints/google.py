@@ -20,7 +20,8 @@ from bertblocks.checkpoints.tensor_bundle import TensorBundle, open_bundle
 from bertblocks.checkpoints.weight_sources import Source, Sources
 from bertblocks.encoder.config import EncoderConfig
 from bertblocks.errors import CheckpointError
-from bertblocks.text.google_folders import GOOGLE_CONFIG, read_google_vocabulary
+from bertblocks.text import load_tokenizer
+from bertblocks.text.google_folders import GOOGLE_CONFIG
 
 _USUAL_PREFIX = "bert_model.ckpt"
 _INDEX = ".index"
@@ -146,11 +147,11 @@ def _check_casing(path: Path) -> None:
     vocabulary = path.with_name("vocab.txt")
     if not isinstance(stated, bool):
         raise CheckpointError(f"{path}: do_lower_case is {stated!r:.100}, but must be true or false.")
-    if is_there(vocabulary) and (found := read_google_vocabulary(vocabulary).casing) != _casing(stated):
+    if is_there(vocabulary) and (found := load_tokenizer(path.parent).casing) != _casing(stated):
         raise CheckpointError(
-            f"{path} says do_lower_case {str(stated).lower()}, but {vocabulary.name} is {found} by its "
-            "tokens. Lowercasing for the wrong vocabulary ruins a model: bring the vocabulary that belongs "
-            "to the weights, or correct do_lower_case."
+            f"{path} says do_lower_case {str(stated).lower()}, but {vocabulary.name} is {found}. Lowercasing "
+            "for the wrong vocabulary ruins a model: bring the vocabulary that belongs to the weights, or "
+            "correct do_lower_case."
         )
 
 

@@ -22,7 +22,16 @@ from bertblocks.checkpoints.folders import Checkpoint
 from bertblocks.checkpoints.huggingface_config import class_name
 from bertblocks.errors import CheckpointError
 
-_PARTS = ("cls.predictions.", "cls.seq_relationship.", "lm_head.", "classifier.", "qa_outputs.")
+_PARTS = ("classifier.", "qa_outputs.")
+_PARTS_OF_BERT = ("cls.predictions.", "cls.seq_relationship.", *_PARTS)
+_PARTS_OF_ROBERTA = ("lm_head.", *_PARTS)
+_WITH_POOLER = (
+    "ForPreTraining",
+    "ForNextSentencePrediction",
+    "ForSequenceClassification",
+    "ForMultipleChoice",
+)
+"""Classes of BERT that read the pooler's vector; of RoBERTa's family the last alone does."""
 _PURPOSES: Mapping[frozenset[str], tuple[str, ...]] = {
     frozenset({"cls.predictions.", "cls.seq_relationship."}): ("ForPreTraining",),
     frozenset({"cls.predictions."}): ("ForMaskedLM",),
@@ -47,11 +56,13 @@ class HeadClass:
         name: The class, such as "BertForPreTraining".
         config: Keys of config.json: architectures, and of a classifier its labels.
         foreign: Names of tensors that the class has no place for.
+        has_pooler: Whether it reads BERT's pooler.
     """
 
     name: str
     config: Mapping[str, Any]
     foreign: tuple[str, ...]
+    has_pooler: bool
 
 
 def head_class(checkpoint: Checkpoint, stated: Mapping[str, Any]) -> HeadClass | None:
@@ -68,14 +79,21 @@ def head_class(checkpoint: Checkpoint, stated: Mapping[str, Any]) -> HeadClass |
     Raises:
         CheckpointError: If there are heads of several classes, or a classifier of an impossible shape.
     """
-    foreign = tuple(name for name in checkpoint.head if not name.startswith(_PARTS))
-    parts = frozenset(part for part in _PARTS if any(name.startswith(part) for name in checkpoint.head))
+    known = _PARTS_OF_BERT if checkpoint.config.family == "bert" else _PARTS_OF_ROBERTA
+    foreign = tuple(name for name in checkpoint.head if not name.startswith(known))
+    parts = frozenset(part for part in known if any(name.startswith(part) for name in checkpoint.head))
     if not parts:
         return None
     purpose = _purpose(checkpoint, parts, stated.get("architectures"))
     name = class_name(checkpoint.config.family, purpose)
     labels = _labels(_num_labels(checkpoint), stated) if purpose in _WITH_LABELS else {}
-    return HeadClass(name=name, config={"architectures": [name], **labels}, foreign=foreign)
+    reading = _WITH_POOLER if checkpoint.config.family == "bert" else _WITH_POOLER[-1:]
+    return HeadClass(
+        name=name,
+        config={"architectures": [name], **labels},
+        foreign=foreign,
+        has_pooler=purpose in reading,
+    )
 
 
 def _purpose(checkpoint: Checkpoint, parts: frozenset[str], architectures: Any) -> str:

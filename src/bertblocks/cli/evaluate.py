@@ -60,6 +60,8 @@ def evaluate(
 
     path = (output or _default_folder(model, table)) / METRICS_FILE
     _check_place(path)
+    if (other := _table_of(path)) not in (None, table):
+        say(f"{path} holds the metrics of {other}: they will be replaced.")
     folder = model_folder(model)
     predictor = Predictor.load(folder, precision=precision, device=device)
     with Bar() as bar:
@@ -92,6 +94,15 @@ def _default_folder(model: Path, table: str) -> Path:
     # "." and ".." have no name of their own to add to.
     named = model.resolve() if model.name in ("", "..") else model
     return named.with_name(f"{named.name.removesuffix('.zip')}-evaluation") / Path(table).stem
+
+
+def _table_of(path: Path) -> str | None:
+    """Of which table these are the metrics; None where they do not say."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["table"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _check_place(path: Path) -> None:

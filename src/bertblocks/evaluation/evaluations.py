@@ -206,7 +206,7 @@ def evaluate(
 
 
 def check_groups(column: str, names: Collection[str | None]) -> None:
-    """Refuse more groups than a report may have; known before a text is predicted.
+    """Refuse more groups than a report may have, as soon as so many have been read.
 
     Args:
         column: Name of the column that groups the rows.

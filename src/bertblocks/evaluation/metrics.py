@@ -128,6 +128,8 @@ class Metrics:
         check_keys(cls, data)
         for row in data["per_class"]:
             check_keys(ClassMetrics, row)
+        if not all(isinstance(value, int | float | None) for value in data["values"].values()):
+            raise DataError(f"Stored metrics are numbers or null, found {data['values']!r:.200}.")
         per_class = tuple(ClassMetrics(**row) for row in data["per_class"])
         return cls(num_rows=data["num_rows"], values=dict(data["values"]), per_class=per_class)
 
@@ -139,11 +141,13 @@ def check_keys(dataclass_type: type, data: Mapping[str, Any]) -> None:
         DataError: If a key is unknown or missing.
     """
     known = {field.name for field in fields(dataclass_type)}
+    if not isinstance(data, Mapping):
+        raise DataError(f"Stored {dataclass_type.__name__} are an object, found {data!r:.100}.")
     if set(data) != known:
         raise DataError(
             f"Stored {dataclass_type.__name__} have the keys {sorted(known)}; unknown: "
             f"{sorted(set(data) - known)}, missing: {sorted(known - set(data))}. They were written by "
-            "another version of bertblocks, or changed by hand: evaluate again."
+            "another version of bertblocks, or changed by hand."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bertblocks._foreign_files import is_there, read_json_object
 from bertblocks.assembly import AssembledModel
 from bertblocks.blocks import Task
 from bertblocks.data import (
@@ -26,7 +26,7 @@ from bertblocks.data import (
     read_examples,
     unlabeled_rows,
 )
-from bertblocks.errors import ConfigError, DataError
+from bertblocks.errors import CheckpointError, ConfigError, DataError
 from bertblocks.evaluation.baseline import BaselineResult
 from bertblocks.evaluation.evaluations import Evaluation, check_groups, evaluate
 from bertblocks.evaluation.tokens import TokenCounts
@@ -129,15 +129,16 @@ def stored_baseline(folder: Path) -> BaselineResult | None:
         DataError: If metrics.json is not what training writes.
     """
     path = folder / METRICS_FILE
-    if not path.is_file():
+    if not is_there(path):
         return None
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))["baseline"]
-    except (ValueError, KeyError, TypeError) as error:
+        stored = read_json_object(path).get("baseline")
+        return None if stored is None else BaselineResult.from_json(stored)
+    except (CheckpointError, DataError, TypeError, AttributeError, KeyError) as error:
         raise DataError(
-            f"{path} is not what training writes ({error!r}); remove it or train again."
+            f"{path} is not what training writes ({error}): remove it to do without the baseline, or train "
+            "again."
         ) from error
-    return None if stored is None else BaselineResult.from_json(stored)
 
 
 def token_counts(found: Sequence[Predictions], model: AssembledModel) -> TokenCounts:

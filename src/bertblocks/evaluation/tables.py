@@ -156,17 +156,17 @@ def _class_table(evaluation: Evaluation) -> SummaryTable:
 
 def _group_table(evaluation: Evaluation) -> SummaryTable:
     names = _GROUP_METRICS[evaluation.kind]
-    counted = ("cut share", "unknown share") if evaluation.tokens is not None else ()
+    token_columns = ("cut share", "unknown share") if evaluation.tokens is not None else ()
     return SummaryTable(
         title=f"By {evaluation.group_by}, the worst first",
-        columns=(evaluation.group_by or "group", "rows", *names, *counted),
+        columns=(evaluation.group_by or "group", "rows", *names, *token_columns),
         rows=tuple(_group_row(group, names) for group in evaluation.worst_groups()),
     )
 
 
 def _group_row(group: GroupEvaluation, names: tuple[str, ...]) -> tuple[Cell, ...]:
-    counted = () if group.tokens is None else (group.tokens.truncated_share, group.tokens.unknown_share)
-    return (group.name, group.metrics.num_rows, *(group.metrics[name] for name in names), *counted)
+    shares = () if group.tokens is None else (group.tokens.truncated_share, group.tokens.unknown_share)
+    return (group.name, group.metrics.num_rows, *(group.metrics[name] for name in names), *shares)
 
 
 def _token_table(tokens: TokenStatistics | None) -> SummaryTable:

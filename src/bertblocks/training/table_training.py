@@ -16,7 +16,7 @@ from bertblocks._words import counted
 from bertblocks.assembly import check_task, load_model
 from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, Task
 from bertblocks.data import as_text
-from bertblocks.errors import BertBlocksError
+from bertblocks.errors import BertBlocksError, ConfigError
 from bertblocks.evaluation import (
     METRICS_FILE,
     MIN_ROWS_EACH,
@@ -41,6 +41,7 @@ from bertblocks.training.work_folder import (
     RUN_FILE,
     check_places,
     check_same_run,
+    check_unfinished,
     empty,
     held,
     is_worth_keeping,
@@ -98,6 +99,7 @@ def train_table(
     """
     check_places(run, resume=resume)
     with held(run.work):
+        check_unfinished(run, resume=resume)
         check_graph(run)
         check_sources(run)
         rows = read_table_rows(run, say)
@@ -158,6 +160,8 @@ def _finished_before(run: TableRun, rows: TableRows, identity: dict[str, Any], s
     """What a run gives that had ended before it was resumed; a kill may have left its work folder."""
     output = Path(run.output)
     record = check_same_run(output, identity, say)
+    if not isinstance(record.get("resolved"), dict) or "outcome" not in record:
+        raise ConfigError(f"{output / RUN_FILE} lacks what a finished run writes: it was changed.")
     model = load_model(output)
     trained = TrainedModel(
         model=model,

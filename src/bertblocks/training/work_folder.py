@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from filelock import FileLock, Timeout
@@ -46,7 +46,7 @@ def check_places(run: TableRun, *, resume: bool) -> None:
     """Make sure, before any work, that a model can be put where the run wants it.
 
     Raises:
-        ConfigError: If the output or an unfinished run is there already, or the output cannot be replaced.
+        ConfigError: If the output is there already, or cannot be replaced.
     """
     output = Path(run.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
@@ -63,6 +63,14 @@ def check_places(run: TableRun, *, resume: bool) -> None:
             f"{run.work} is where a run keeps its checkpoints, but what is there is not a run's; choose "
             "another --output, or move it away."
         )
+
+
+def check_unfinished(run: TableRun, *, resume: bool) -> None:
+    """Make sure that a held work folder has nothing in it that would be lost.
+
+    Raises:
+        ConfigError: If a run that did not finish is there, and is not to be resumed.
+    """
     if not resume and is_worth_keeping(run.work):
         raise ConfigError(
             f"{run.work} holds a run that did not finish; go on with it by --resume, or remove it."
@@ -222,7 +230,8 @@ def check_same_run(folder: Path, identity: dict[str, Any], say: Callable[[str], 
 def _that_counts(record: dict[str, Any]) -> dict[str, Any]:
     """An identity without the settings that change no weight."""
     settings = {key: value for key, value in record["settings"].items() if key not in _FREE}
-    training = settings.get("training", {})
+    training = settings.get("training")
+    training = training if isinstance(training, dict) else {}
     settings["training"] = {key: value for key, value in training.items() if key not in _FREE_IN_TRAINING}
     return {**record, "settings": settings}
 
@@ -242,11 +251,16 @@ def open_work(
     if resume and path.exists():
         record = check_same_run(run.work, identity, say)
         write_record(path, {**record, "settings": identity["settings"]})
-        begun: Literal["float32", "bfloat16"] = record["precision"]
-        return begun
+        begun = record.get("precision")
+        if begun not in ("float32", "bfloat16"):
+            raise ConfigError(
+                f"{path} has precision {begun!r:.50}, expected float32 or bfloat16: it was changed. Remove "
+                f"{run.work} to begin anew."
+            )
+        return cast('Literal["float32", "bfloat16"]', begun)
     precision = choose_precision(run.training.precision, resolve_device(run.training.device))
     if not resume:
-        # Left by a run that was stopped before it had computed anything, as check_places has seen to.
+        # Left by a run that was stopped before it had computed anything, as check_unfinished has seen to.
         empty(run.work)
     write_record(path, {**identity, "precision": precision})
     return precision
