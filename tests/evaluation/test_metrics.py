@@ -163,6 +163,12 @@ def test_constant_targets_have_no_correlation():
     assert found["mae"] == pytest.approx(0.1)
 
 
+def test_numbers_far_from_zero_have_a_correlation():
+    targets = 1e15 + np.arange(6.0)
+    found = compute_metrics(NUMBER, targets=targets, scores=targets[[1, 0, 2, 3, 5, 4]])
+    assert found["pearson"] == pytest.approx(found["spearman"]) == pytest.approx(31 / 35)
+
+
 @pytest.mark.parametrize("wobble", [0.0, 1e-9])
 def test_constant_answers_have_no_correlation_but_a_poor_r2(wobble):
     scores = 1e6 + wobble * np.arange(3)

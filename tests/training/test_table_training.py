@@ -144,7 +144,11 @@ def test_a_label_that_only_the_validation_table_has_is_named_with_its_place(run_
     ("labels", "options", "problem"),
     [
         (["good", "good", "good"], {}, "Column 'label' has one class only"),
-        (["1.5", "2.5", "x"], {"task": "regression"}, "Column 'label', row 3: expected a number, found 'x'"),
+        (
+            ["1.5", "2.5", "x"],
+            {"task": "regression"},
+            "row 3 (line 4), column 'label': expected a number, found 'x'",
+        ),
         (["a", "b", "c"], {"task": "classification"}, "3 rows are too few"),
     ],
 )
@@ -152,7 +156,17 @@ def test_targets_that_cannot_be_learnt_are_named_with_their_table(run_of, tmp_pa
     table = write_csv(tmp_path / "odd.csv", {"text": ["the film", "food", "room"], "label": labels})
     with pytest.raises(DataError) as caught:
         train_table(run_of(table=str(table), **options))
-    assert str(caught.value).startswith(f"{table}: {problem}")
+    assert str(caught.value).startswith(str(table)) and problem in str(caught.value)
+
+
+def test_rows_without_a_number_are_left_out_of_a_regression(run_of, tmp_path):
+    texts, values = numbers(40)
+    table = write_csv(tmp_path / "n.csv", {"text": texts, "label": [*map(str, values[:-2]), "inf", "n/a?"]})
+    said = []
+    train_table(run_of(table=str(table), task="regression", skip_bad_rows=True), say=said.append)
+    assert any("2 of 40 rows were left out" in sentence for sentence in said), said
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text(encoding="utf-8"))
+    assert sum(metrics["skipped_in_training"].values()) == 2
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, float("nan"), "0", "2"])

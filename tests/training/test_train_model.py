@@ -369,3 +369,25 @@ def test_a_weight_for_each_class(tiny_encoder):
     )
     with pytest.raises(ConfigError, match="unknown labels: 'best'; labels without a weight: 'bad'"):
         run(tiny_encoder("cased"), *data, class_weight={"good": 1, "best": 1})
+
+
+def test_where_the_metric_is_undefined_the_loss_decides(tiny_encoder):
+    told = []
+    texts, values = numbers(40)
+    same = (texts[:8], [2.0] * 8)  # of one value: no correlation
+    trained = run(
+        tiny_encoder("cased"),
+        texts,
+        values,
+        kind="regression",
+        validation=same,
+        epochs=30,
+        trainable=False,
+        patience=3,
+        on_event=told.append,
+    )
+    epochs = [event for event in told if isinstance(event, EpochDone)]
+    assert all(event.metrics["pearson"] is None for event in epochs)
+    best = [event.epoch for event in epochs if event.best][-1]
+    assert best == min(epochs, key=lambda event: event.metrics["loss"]).epoch
+    assert trained.outcome == "stopped early" or best > len(epochs) - 3

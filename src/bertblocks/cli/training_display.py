@@ -79,5 +79,10 @@ class TrainingDisplay:
 
 
 def _figures(event: EpochDone) -> str:
-    shown = [f"{name} {value:.3f}" for name, value in event.metrics.items() if value is not None]
+    shown = [f"{name} {_number(value)}" for name, value in event.metrics.items() if value is not None]
     return ", ".join(shown[:_SHOWN_METRICS])
+
+
+def _number(value: float) -> str:
+    """Three places behind the point, where they say anything."""
+    return f"{value:.3f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.3g}"

@@ -34,8 +34,8 @@ _NAMES: Mapping[TaskKind, tuple[str, ...]] = {
 _LOWER_IS_BETTER = frozenset({"loss", "log_loss", "mae", "rmse"})
 # scikit-learn's log loss unfolds the targets to (rows, labels) in int64; slices of this many stay small.
 _LOG_LOSS_CELLS = 1 << 20
-# SciPy calls numbers whose spread is below 1e-13 of their size "nearly constant", and warns.
-_RELATIVE_SPREAD = 1e-12
+# Numbers that lie closer together differ by rounding alone.
+_RELATIVE_SPREAD = 16 * float(np.finfo(np.float64).eps)
 
 
 def metric_names(kind: TaskKind) -> tuple[str, ...]:
@@ -288,9 +288,11 @@ def mean_log_loss(targets: NDArray[Any], scores: NDArray[Any]) -> float:
 def _regression_values(targets: NDArray[Any], scores: NDArray[Any]) -> dict[str, float | None]:
     truth, answers = targets.astype(np.float64), scores.astype(np.float64)
     varied = _varies(truth)
+    # Moved to a mean of 0, which changes no correlation: of numbers far from 0 SciPy doubts that they vary.
+    centred = truth - truth.mean(), answers - answers.mean()
     correlated = varied and _varies(answers)
     return {
-        "pearson": _or_none(stats.pearsonr(truth, answers).statistic) if correlated else None,
+        "pearson": _or_none(stats.pearsonr(*centred).statistic) if correlated else None,
         "spearman": _or_none(stats.spearmanr(truth, answers).statistic) if correlated else None,
         "mae": float(sk.mean_absolute_error(truth, answers)),
         "rmse": float(sk.root_mean_squared_error(truth, answers)),

@@ -53,6 +53,10 @@ def summary_tables(evaluation: Evaluation) -> tuple[SummaryTable, ...]:
     return tuple(table for table in tables if table.rows)
 
 
+# Below it four places behind the point would say little or nothing.
+_LEAST_FIXED = 1e-3
+
+
 def format_cell(value: Cell, column: str = "") -> str:
     """A cell as text: "-" where undefined, shares in percent, numbers that can be read at a glance."""
     if value is None:
@@ -61,7 +65,9 @@ def format_cell(value: Cell, column: str = "") -> str:
         return value
     if column.endswith("share"):
         return f"{value:.1%}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) >= 10 else f"{value:.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if value == 0 or _LEAST_FIXED <= abs(value) < 10 else f"{value:,.4g}"
 
 
 def verdict(evaluation: Evaluation) -> str | None:

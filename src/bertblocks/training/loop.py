@@ -188,11 +188,9 @@ class Fit:
         progress.step_in_epoch = 0
 
     def _is_best(self, metrics: dict[str, float | None], progress: Progress) -> bool:
-        """Whether these are the best figures so far; between equal metrics the lower loss decides."""
-        value, loss = metrics[self.metric], metrics["loss"] or 0.0
-        if value is None:
-            return progress.best_epoch < 0
-        value = value if higher_is_better(self.metric) else -value
+        """Whether these are the best figures so far; between equal or undefined metrics the loss decides."""
+        found, loss = metrics[self.metric], metrics["loss"] or 0.0
+        value = -math.inf if found is None else found if higher_is_better(self.metric) else -found
         is_best = progress.best_epoch < 0 or (value, -loss) > (progress.best_value, -progress.best_loss)
         if is_best:
             progress.best_epoch, progress.best_value, progress.best_loss = progress.epoch, value, loss

@@ -75,7 +75,9 @@ def read_table_rows(run: TableRun, say: Callable[[str], None]) -> TableRows:
         DataError: If a table or its rows cannot be used.
         ConfigError: If validation is neither a table nor a share.
     """
-    examples, report = _read(run, run.table, say, weight=run.weight)
+    # A row without a number is known to be bad where numbers are asked for; else they would be classes.
+    known = Task(kind="regression") if run.task == "regression" else None
+    examples, report = _read(run, run.table, say, weight=run.weight, task=known)
     raw = [example.target for example in examples]
     numbers = [example.row for example in examples]
     with _naming(run.table):
