@@ -120,6 +120,8 @@ CASES = {
     "half a surrogate pair": swapped(TEXT, TextInput("a\ud800")),
     "heads that do not fit": on_ids(hidden_size=10, num_heads=3),
     "not a block": [TEXT, "BertTokeniser", ENCODER, HEAD, TARGET],
+    "a name, not a block": [TEXT, "BertTokenizer", ENCODER, HEAD, TARGET],
+    "a list in the list": [[TEXT, TOKENIZER], ENCODER, HEAD, TARGET],
     "a class, not a block": [TEXT, BertTokenizer, ENCODER, HEAD, TARGET],
     "unknown output": swapped(ENCODER, MultilingualBertEncoder(output="sequences")),
     "unknown activation": swapped(HEAD, Dense(3, activation="swish"), HEAD),

@@ -39,6 +39,11 @@ def _foreign_items(blocks: Sequence[Any]) -> Iterator[str]:
     for index, block in enumerate(blocks):
         if isinstance(block, type) and block in ALL_BLOCKS:
             yield f"Item {index} is the class {block.__name__}, not a block: write {block.__name__}(...)."
+        elif isinstance(block, str) and block in names:
+            yield f"Item {index} is the text {block!r}, not a block: write {block}(...) without quotes."
+        elif isinstance(block, list | tuple):
+            kind = type(block).__name__
+            yield f"Item {index} is a {kind}, not a block: write its blocks without the brackets."
         elif not isinstance(block, ALL_BLOCKS):
             yield (
                 f"Item {index} is {block!r:.100}, but a graph consists of blocks such as TextInput('review')"

@@ -22,8 +22,10 @@ def load(
 ) -> TextClassifier | TextRegressor:
     """Load a model that save() or `bertblocks train` wrote.
 
-    Another fit trains the same kind of model: from the settings that it came from, or, of a graph of one's
-    own, from this graph.
+    Another fit trains the same kind of model: from the same encoder, pooling and lengths, or, of a graph of
+    one's own, from this graph. How it was trained (epochs, rates, seed) is in run.json where the command line
+    trained it, and not in the estimator: those parameters are the defaults again. Labels are texts, as every
+    file has them.
 
     Args:
         folder: The model, or its zip.
@@ -39,7 +41,8 @@ def load(
     path = model_folder(folder)
     if not path.is_dir():
         raise CheckpointError(
-            f"{path} does not exist or is not a folder; a model is a folder that save() wrote."
+            f"{path} does not exist or is not a folder; a model is a folder that save() wrote, or its zip. "
+            "An encoder such as 'mini' is loaded by load_encoder()."
         )
     model = load_model(path)
     kind = TextRegressor if model.task.kind == "regression" else TextClassifier
