@@ -118,7 +118,7 @@ def edit_config(folder, **changes):
 @pytest.mark.parametrize(
     ("lower", "message"),
     [
-        (False, "says do_lower_case false, but vocab.txt is uncased by its tokens"),
+        (False, "says do_lower_case false, but vocab.txt is uncased. Lowercasing"),
         ("yes", "do_lower_case is 'yes', but must be true or false"),
     ],
 )
@@ -127,6 +127,16 @@ def test_the_casing_that_a_configuration_states(shared, tmp_path, lower, message
     folder = shutil.copytree(source, tmp_path / "google", copy_function=shutil.copyfile)
     read_checkpoint(edit_config(folder, do_lower_case=True))
     assert message in refusal(edit_config(folder, do_lower_case=lower))
+
+
+def test_a_wrong_name_is_overruled_as_its_message_says(shared, tmp_path):
+    source = shared / "fixtures" / "keras-bert-tf1-tiny"
+    folder = shutil.copytree(source, tmp_path / "cased_L-2_H-4_A-4", copy_function=shutil.copyfile)
+    edit_config(folder, do_lower_case=True)
+    assert "but its folder is called 'cased_L-2_H-4_A-4'" in refusal(folder)
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}', encoding="utf-8")
+    read_checkpoint(folder)
+    assert load_tokenizer(folder).casing == "uncased"
 
 
 @pytest.mark.parametrize("old_names", [True, False])
