@@ -578,3 +578,16 @@ def test_labels_are_given_from_their_own_thresholds_on(tiny_encoder, tmp_path):
     model.save(tmp_path / "model")
     loaded = bb.load(tmp_path / "model", precision="float32")
     assert loaded.predict(texts).tolist() == model.predict(texts).tolist()
+
+
+def test_a_matrix_as_lists_is_not_taken_for_labels():
+    with pytest.raises(
+        bb.DataError, match=r"targets\[0\] is \[0, 1, 1\], which names a label twice.*numpy.array"
+    ):
+        bb.TextClassifier().fit(["a", "b", "c"], [[0, 1, 1], [0, 1, 0], [1, 0, 0]])
+
+
+def test_a_matrix_of_other_values_is_told_by_them():
+    matrix = np.array([[0.0, 1.0], [1.0, 2.0], [0.0, 0.0]])
+    with pytest.raises(bb.DataError, match=r"the shape \(3, 2\) and in row 1 the value 2.0: expected"):
+        bb.TextClassifier().fit(["a", "b", "c"], matrix)

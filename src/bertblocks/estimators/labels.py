@@ -30,10 +30,40 @@ def label_column(labels: Any) -> list[Any]:
         return [np.flatnonzero(row).tolist() for row in labels]
     if isinstance(labels, np.ndarray) and labels.ndim > 1:
         raise DataError(
-            f"targets has the shape {labels.shape}: expected one label a text, lists of labels, or a matrix "
-            "of 0 and 1 with a column for each of 2 or more labels. Of a single column take targets.ravel()."
+            f"targets has the shape {labels.shape}{_other_values(labels)}: expected one label a text, lists "
+            "of labels, or a matrix of 0 and 1 with a column for each of 2 or more labels. Of a single "
+            "column take targets.ravel()."
         )
-    return column_values(labels, "targets")
+    column = column_values(labels, "targets")
+    _refuse_listed_matrix(column)
+    return column
+
+
+def _other_values(labels: np.ndarray[Any, Any]) -> str:
+    """What a matrix holds besides 0 and 1, in words; empty where that is not what is wrong."""
+    if labels.ndim != 2 or labels.shape[1] < 2:
+        return ""
+    places = np.argwhere(~np.isin(labels, (0, 1)))
+    return f" and in row {places[0][0]} the value {labels[tuple(places[0])]}" if len(places) else ""
+
+
+def _refuse_listed_matrix(column: Sequence[Any]) -> None:
+    """Refuse rows of 0 and 1 of one length that repeat them: no list of labels does so.
+
+    Raises:
+        DataError: Names the first such row.
+    """
+    rows = [row for row in column if isinstance(row, list | tuple)]
+    if len(rows) != len(column) or len({len(row) for row in rows}) != 1:
+        return
+    if not all(value in (0, 1) and not isinstance(value, str) for row in rows for value in row):
+        return
+    repeating = next((index for index, row in enumerate(rows) if len(set(row)) < len(row)), None)
+    if repeating is not None:
+        raise DataError(
+            f"targets[{repeating}] is {rows[repeating]!r:.100}, which names a label twice. A matrix of 0 and "
+            "1, a column for each label, is given as numpy.array(targets)."
+        )
 
 
 def refuse_numbers(labels: Sequence[Any]) -> None:
