@@ -65,7 +65,7 @@ class RunLog:
         if self._make_writer is not None:
             # TensorBoard itself hides what an earlier try wrote from this step on.
             self._writer = self._make_writer(str(self._events), purge_step=first.step)
-            if isinstance(first, EpochDone) and kept:
+            if isinstance(first, EpochDone) and kept and kept[-1].get("event") == "step":
                 # Going on with an epoch's end, it hides that step too, which is not done again.
                 step = {key: value for key, value in kept[-1].items() if key != "event"}
                 _write_scalars(self._writer, StepDone(**step))

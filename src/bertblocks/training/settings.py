@@ -6,12 +6,12 @@ import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from bertblocks.assembly import DEFAULT_BATCH_TOKENS
 from bertblocks.blocks import TaskKind
+from bertblocks.blocks.field_types import nearest
 from bertblocks.encoder import EncoderConfig, Precision
 from bertblocks.errors import ConfigError
 from bertblocks.evaluation import selection_metric, selection_metrics
@@ -146,8 +146,7 @@ class TrainingSettings:
                 "label, such as {'a': 1, 'b': 2.5}"
             )
         if self.metric is not None and self.metric not in _METRICS:
-            near = get_close_matches(str(self.metric), _METRICS, n=1)
-            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            meant = nearest(self.metric, _METRICS)
             yield f"metric is {self.metric!r}, but must be one of {', '.join(_METRICS)}{meant}"
         if not isinstance(self.device, str):
             yield f"device is {self.device!r}, but must be 'auto', 'cpu' or 'cuda'"
