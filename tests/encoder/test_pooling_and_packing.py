@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
 
 from bertblocks.encoder import BertEncoder, EncoderConfig, PackedTokens, pool
-from bertblocks.encoder.attention import _attend_padded, _pad, _padded_slots, attend, attend_first
+from bertblocks.encoder.attention import (
+    _attend_padded,
+    _attend_varlen,
+    _pad,
+    _padded_slots,
+    attend,
+    attend_first,
+)
 from bertblocks.encoder.id_range import check_ids
 from bertblocks.errors import DataError, ShapeError
 
@@ -41,11 +50,72 @@ def test_padded_attention_for_gpus_equals_the_packed_one():
     packed = packed_of(4, 1, 6, 4)
     q, k, v = torch.randn(3, packed.num_tokens, 2, 8).unbind(0)
     slots = _padded_slots(packed)
-    padded = _attend_padded(_pad(q, packed, slots), k, v, packed, 0.0)[slots].flatten(1)
+    assert slots.dtype == torch.int64 and slots.tolist()[:5] == [0, 1, 2, 3, 6]
+    padded = _attend_padded(_pad(q, packed, slots), k, v, packed, slots, 0.0).flatten(0, 1)[slots].flatten(1)
     torch.testing.assert_close(padded, attend(q, k, v, packed, 0.0), atol=1e-6, rtol=0)
     first = q[packed.first_token_indices]
-    padded_first = _attend_padded(first.unsqueeze(1), k, v, packed, 0.0).flatten(1)
+    padded_first = _attend_padded(first.unsqueeze(1), k, v, packed, slots, 0.0).flatten(1)
     torch.testing.assert_close(padded_first, attend_first(first, k, v, packed, 0.0), atol=1e-6, rtol=0)
+
+
+def varlen_by_hand(q, k, v, query_offsets, key_offsets, longest_query, longest_key):
+    """What the GPU's kernel computes, with what it demands of its arguments."""
+    assert query_offsets.dtype == key_offsets.dtype == torch.int32
+    assert all(x.stride(-1) == 1 for x in (q, k, v))
+    assert query_offsets.diff().max() == longest_query and key_offsets.diff().max() == longest_key
+    sequences = []
+    for i in range(len(query_offsets) - 1):
+        own = slice(int(key_offsets[i]), int(key_offsets[i + 1]))
+        q_NLH = q[int(query_offsets[i]) : int(query_offsets[i + 1])].transpose(0, 1)
+        k_NLH, v_NLH = k[own].transpose(0, 1), v[own].transpose(0, 1)
+        weights = (q_NLH @ k_NLH.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1)
+        sequences.append((weights @ v_NLH).transpose(0, 1))
+    return torch.cat(sequences)
+
+
+def test_varlen_attention_for_gpus_equals_the_packed_one():
+    torch.manual_seed(0)
+    packed = packed_of(4, 1, 6, 4)
+    q, k, v = torch.randn(packed.num_tokens, 3, 2, 8).unbind(1)
+    found = _attend_varlen(varlen_by_hand, q, k, v, packed)
+    torch.testing.assert_close(found, attend(q, k, v, packed, 0.0), atol=1e-6, rtol=0)
+    first = q[packed.first_token_indices]
+    found = _attend_varlen(varlen_by_hand, first, k, v, packed)
+    torch.testing.assert_close(found, attend_first(first, k, v, packed, 0.0), atol=1e-6, rtol=0)
+
+
+def test_varlen_attention_of_texts_of_one_token():
+    q, k, v = torch.randn(3, 3, 2, 8).unbind(1)
+    found = _attend_varlen(varlen_by_hand, q, k, v, packed_of(1, 1, 1))
+    torch.testing.assert_close(found, v.flatten(1))
+
+
+def test_gradients_of_padded_attention_are_those_of_the_packed_one():
+    torch.manual_seed(0)
+    packed = packed_of(3, 5, 2)
+    slots = _padded_slots(packed)
+    gradients = []
+    for is_padded in (True, False):
+        qkv = torch.randn(packed.num_tokens, 3, 2, 8, generator=torch.Generator().manual_seed(1))
+        q, k, v = qkv.requires_grad_().unbind(1)
+        if is_padded:
+            mixed = _attend_padded(_pad(q, packed, slots), k, v, packed, slots, 0.0)
+            out = mixed.flatten(0, 1).index_select(0, slots).flatten(1)
+        else:
+            out = attend(q, k, v, packed, 0.0)
+        out.square().sum().backward()
+        gradients.append(qkv.grad)
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=0)
+
+
+def test_torch_takes_the_arguments_of_the_varlen_call():
+    varlen = pytest.importorskip("torch.nn.attention.varlen", reason="torch has it from 2.10 on")
+    bound = inspect.signature(varlen.varlen_attn).bind("q", "k", "v", "offsets", "offsets", 4, 4)
+    bound.apply_defaults()
+    names = list(bound.arguments)
+    assert names[:7] == ["query", "key", "value", "cu_seq_q", "cu_seq_k", "max_q", "max_k"]
+    assert bound.arguments.get("is_causal", False) is False
+    assert bound.arguments.get("window_size", (-1, -1)) == (-1, -1), "nothing is masked"
 
 
 @pytest.mark.parametrize("sequences", [[], [np.array([1]), np.array([])]])

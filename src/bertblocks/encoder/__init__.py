@@ -3,9 +3,20 @@
 from bertblocks.encoder.config import Activation, EncoderConfig, Family
 from bertblocks.encoder.encoder import BertEncoder, EncoderOutput, initialize
 from bertblocks.encoder.head import DenseActivation, DenseLayer
-from bertblocks.encoder.linear import Precision, choose_precision, resolve_device, to_precision
+from bertblocks.encoder.linear import (
+    Kernels,
+    Precision,
+    Product,
+    TrainingPrecision,
+    available_kernels,
+    choose_kernels,
+    choose_precision,
+    choose_training_precision,
+    resolve_device,
+)
 from bertblocks.encoder.packing import PackedTokens
 from bertblocks.encoder.pooling import Pooling, WindowPooling, combine_windows, pool
+from bertblocks.encoder.prepare import to_precision
 
 __all__ = [
     "Activation",
@@ -15,11 +26,17 @@ __all__ = [
     "EncoderConfig",
     "EncoderOutput",
     "Family",
+    "Kernels",
     "PackedTokens",
     "Pooling",
     "Precision",
+    "Product",
+    "TrainingPrecision",
     "WindowPooling",
+    "available_kernels",
+    "choose_kernels",
     "choose_precision",
+    "choose_training_precision",
     "combine_windows",
     "initialize",
     "pool",

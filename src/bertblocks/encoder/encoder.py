@@ -9,6 +9,7 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
+import bertblocks.encoder.forked  # noqa: F401 - makes children of a fork safe
 from bertblocks.encoder.config import EncoderConfig
 from bertblocks.encoder.embeddings import Embeddings
 from bertblocks.encoder.id_range import check_ids
@@ -20,11 +21,18 @@ EncoderOutput = Literal["cls", "sequence"]
 
 
 class BertEncoder(nn.Module):
-    """The one encoder, for training and inference, on CPU and CUDA, in every precision."""
+    """The one encoder, for training and inference, on CPU and CUDA, in every precision.
+
+    Attributes:
+        config: Its sizes.
+        kernels: Those that to_precision has prepared it for, which answer and do not learn; None where its
+            layers are torch's own.
+    """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.kernels: str | None = None
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
 

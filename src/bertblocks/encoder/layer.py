@@ -5,9 +5,10 @@ Axes: T packed tokens, B sequences, D hidden size.
 
 from __future__ import annotations
 
-import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
 from torch import Tensor, nn
 
+from bertblocks.encoder.activations import activate
+from bertblocks.encoder.add_norm import AddNorm
 from bertblocks.encoder.attention import SelfAttention
 from bertblocks.encoder.config import Activation, EncoderConfig
 from bertblocks.encoder.packing import PackedTokens
@@ -18,16 +19,17 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.activation = config.activation
-        self.intermediate = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.output = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.activation: Activation | None = config.activation
+        self.intermediate: nn.Module = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.output: nn.Module = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.norm: nn.Module = AddNorm(
+            config.hidden_size, eps=config.layer_norm_eps, dropout=config.hidden_dropout
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Vectors of the same shape, (T, D) or (B, D)."""
         activated = activate(self.intermediate(x), self.activation)
-        normed: Tensor = self.norm(x + self.dropout(self.output(activated)))
+        normed: Tensor = self.norm(self.output(activated), x)
         return normed
 
 
@@ -48,10 +50,3 @@ class EncoderLayer(nn.Module):
         """The first tokens' vectors after this layer, shape (B, D); nothing is computed for the others."""
         out_BD: Tensor = self.feed_forward(self.attention.forward_first(x_TD, packed))
         return out_BD
-
-
-def activate(x: Tensor, activation: Activation) -> Tensor:
-    """Apply a feed-forward activation; which GELU a checkpoint means: docs/numerics.md, 1."""
-    if activation == "relu":
-        return F.relu(x)
-    return F.gelu(x, approximate="tanh" if activation == "gelu_tanh" else "none")

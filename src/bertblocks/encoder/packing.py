@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,8 +79,9 @@ class PackedTokens:
             raise ShapeError(f"{len(lengths)} sequences came with {len(num_first)} values of num_first.")
         if windows is not None and (sum(windows) != len(lengths) or min(windows) < 1):
             raise ShapeError(f"{len(lengths)} sequences cannot be {sum(windows)} windows, at least 1 a text.")
-        ids_T = np.concatenate(ids)
-        positions = np.concatenate([np.arange(length) for length in lengths])
+        ids_T = np.concatenate(ids, dtype=np.int64, casting="unsafe")
+        starts = np.cumsum((0, *lengths), dtype=np.int64)
+        positions = np.arange(len(ids_T), dtype=np.int64) - np.repeat(starts[:-1], lengths)
         if num_first is None:
             segments = np.zeros(len(positions), dtype=np.int64)
         else:
@@ -89,7 +90,7 @@ class PackedTokens:
             input_ids_T=torch.from_numpy(ids_T),
             segment_ids_T=torch.from_numpy(segments),
             position_ids_T=torch.from_numpy(positions),
-            cu_seqlens=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
+            cu_seqlens=torch.from_numpy(starts.astype(np.int32)),
             lengths=lengths,
             id_range=(int(ids_T.min()), int(ids_T.max())),
             windows=None if windows is None else tuple(windows),
@@ -139,19 +140,29 @@ class PackedTokens:
 
     def to(self, device: torch.device | str) -> PackedTokens:
         """The same sequences on another device."""
-        # Only the way to a GPU may be left under way: what comes back would be read before it is there.
-        ahead = torch.device(device).type == "cuda"
+        device = torch.device(device)
         return replace(
             self,
-            input_ids_T=self.input_ids_T.to(device, non_blocking=ahead),
-            segment_ids_T=self.segment_ids_T.to(device, non_blocking=ahead),
-            position_ids_T=self.position_ids_T.to(device, non_blocking=ahead),
-            cu_seqlens=self.cu_seqlens.to(device, non_blocking=ahead),
+            input_ids_T=_moved(self.input_ids_T, device),
+            segment_ids_T=_moved(self.segment_ids_T, device),
+            position_ids_T=_moved(self.position_ids_T, device),
+            cu_seqlens=_moved(self.cu_seqlens, device),
         )
 
 
-def _whole_numbers(index: int, sequence: NDArray[Any]) -> NDArray[np.int64]:
-    """One sequence's ids as int64; a float's fraction would otherwise be cut off in silence."""
+def _moved(x: Tensor, device: torch.device) -> Tensor:
+    """A tensor on another device; the way to a GPU is left under way.
+
+    From pinned memory the copy waits for nothing, and torch keeps that memory until the copy is done. The way
+    back is waited for: what comes back would be read before it is there.
+    """
+    if device.type != "cuda":
+        return x.to(device)
+    return (x.pin_memory() if x.is_cpu else x).to(device, non_blocking=True)
+
+
+def _whole_numbers(index: int, sequence: NDArray[Any]) -> NDArray[Any]:
+    """One sequence's ids; a float's fraction would otherwise be cut off in silence."""
     ids = np.asarray(sequence)
     if ids.ndim != 1:
         raise ShapeError(f"Sequence {index} has the shape {ids.shape}; give one list of ids a sequence.")
@@ -160,4 +171,4 @@ def _whole_numbers(index: int, sequence: NDArray[Any]) -> NDArray[np.int64]:
             f"Sequence {index} holds {ids.dtype} values, but token ids are whole numbers: convert them with "
             ".astype(int) if they are whole."
         )
-    return ids.astype(np.int64, copy=False)
+    return ids

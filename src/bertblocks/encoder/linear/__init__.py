@@ -1,5 +1,29 @@
-"""The matrix products by precision."""
+"""The matrix products: their precisions, and the kernels that run them."""
 
-from bertblocks.encoder.linear.precision import Precision, choose_precision, resolve_device, to_precision
+from bertblocks.encoder.linear.kernels import (
+    Kernels,
+    Product,
+    available_kernels,
+    choose_kernels,
+    kernel_linear,
+)
+from bertblocks.encoder.linear.precision import (
+    Precision,
+    TrainingPrecision,
+    choose_precision,
+    choose_training_precision,
+    resolve_device,
+)
 
-__all__ = ["Precision", "choose_precision", "resolve_device", "to_precision"]
+__all__ = [
+    "Kernels",
+    "Precision",
+    "Product",
+    "TrainingPrecision",
+    "available_kernels",
+    "choose_kernels",
+    "choose_precision",
+    "choose_training_precision",
+    "kernel_linear",
+    "resolve_device",
+]

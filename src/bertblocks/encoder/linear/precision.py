@@ -6,31 +6,57 @@ import re
 import statistics
 import time
 from functools import cache
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from bertblocks.encoder import native
+from bertblocks.encoder.linear.kernels import Product
 from bertblocks.errors import ConfigError
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
+TrainingPrecision = Literal["auto", "float32", "bfloat16"]
 
 # bfloat16 is chosen when it is faster by this factor. Processors with the instructions gain 1.6 to 2.2,
 # the others lose: a margin between the two makes noise harmless.
 _WORTH_IT = 1.25
 _PAIRS = 7
 
-Module = TypeVar("Module", bound=nn.Module)
 
+def choose_precision(precision: Precision, device: torch.device) -> Product:
+    """Turn "auto" into the fastest precision of this machine that answers as float32 does.
 
-def choose_precision(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
-    """Turn "auto" into the precision that is fastest on this machine, by measurement.
+    That is float32 or bfloat16. int8 is faster still, and is chosen by name: it costs some accuracy, of which
+    docs/precision.md has the figures.
 
     Raises:
-        ConfigError: If the precision is unknown.
+        ConfigError: If the precision is unknown, or int8 is asked for on a GPU.
     """
     if precision not in get_args(Precision):
         raise ConfigError(f"precision is {precision!r}, but must be one of {', '.join(get_args(Precision))}.")
+    if precision == "int8" and device.type != "cpu":
+        raise ConfigError(
+            f"precision is 'int8', which runs on a CPU; on {device.type} use 'bfloat16', or device='cpu'."
+        )
+    if precision != "auto":
+        return precision
+    if device.type == "cpu" and native.supports(torch.bfloat16):
+        return "bfloat16"
+    return choose_training_precision("auto", device)
+
+
+def choose_training_precision(
+    precision: TrainingPrecision, device: torch.device
+) -> Literal["float32", "bfloat16"]:
+    """Turn "auto" into the precision that trains fastest on this machine, by measurement.
+
+    Raises:
+        ConfigError: If the precision is unknown, or int8, which is for answering alone.
+    """
+    if precision not in get_args(TrainingPrecision):
+        known = ", ".join(get_args(TrainingPrecision))
+        raise ConfigError(f"precision is {precision!r}, but must be one of {known} for training.")
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -65,11 +91,6 @@ def resolve_device(device: str) -> torch.device:
             f"device is {device!r}, but the number of CUDA GPUs here is {count}, counted from 'cuda:0'."
         )
     return torch.device("cuda", index)
-
-
-def to_precision(encoder: Module, precision: Literal["float32", "bfloat16"]) -> Module:
-    """Convert an encoder in place and return it."""
-    return encoder.to(torch.bfloat16 if precision == "bfloat16" else torch.float32)
 
 
 @cache
