@@ -36,6 +36,21 @@ Validate = Callable[[NDArray[np.float32]], dict[str, float | None]]
 _ESTIMATE_STEPS = (1, 6)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """What a run of the loop came to.
+
+    Attributes:
+        outcome: Whether all epochs were done.
+        steps: Steps whose updates are in the weights that were kept.
+        num_steps: Steps of all epochs.
+    """
+
+    outcome: Outcome
+    steps: int
+    num_steps: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fit:
     """One run of the loop.
@@ -68,7 +83,7 @@ class Fit:
     work: Path | None
     on_event: Listener
 
-    def run(self, *, resume: bool) -> Outcome:
+    def run(self, *, resume: bool) -> FitResult:
         """Train to the end and leave the best epoch's weights in the module.
 
         Args:
@@ -89,7 +104,12 @@ class Fit:
         if self.validate is not None:
             best.restore(self.module)
         self.module.eval()
-        return "stopped early" if progress.epoch < self._epochs else "all epochs done"
+        kept_epochs = progress.epoch if self.validate is None else progress.best_epoch + 1
+        return FitResult(
+            outcome="stopped early" if progress.epoch < self._epochs else "all epochs done",
+            steps=sum(1 for epoch in range(kept_epochs) for _ in self.source.steps(epoch)),
+            num_steps=num_steps,
+        )
 
     @property
     def _epochs(self) -> int:
@@ -127,7 +147,8 @@ class Fit:
             num_steps=num_steps,
             warmup_fraction=self.settings.warmup_fraction,
         )
-        loss_sum, tokens = 0.0, 0
+        losses: list[Tensor] = []
+        tokens = 0
         self.optimizer.zero_grad(set_to_none=True)
         for indices, logits_BC, num_tokens in self.source.parts(step):
             chosen, device = torch.from_numpy(indices), logits_BC.device
@@ -135,13 +156,15 @@ class Fit:
             targets = self.targets[chosen].to(device)
             loss = summed_loss(self.task.kind, logits_BC, targets, self.class_weights_C, weights)
             (loss / len(step)).backward()  # type: ignore[no-untyped-call]
-            loss_sum += float(loss.detach())
+            losses.append(loss.detach())
             tokens += num_tokens
-        self._check_finite("the loss", loss_sum, progress, num_steps)
         norm = nn.utils.clip_grad_norm_(
             (weight for weight in self.module.parameters() if weight.requires_grad),
             self.settings.max_grad_norm,
         )
+        # Asked for once all of it is on its way: a GPU is waited for once a step.
+        loss_sum = sum(map(float, losses))
+        self._check_finite("the loss", loss_sum, progress, num_steps)
         self._check_finite("the gradient", float(norm), progress, num_steps)
         self.optimizer.step()
         return StepDone(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bertblocks.training.settings import OptimizerName
 
@@ -74,11 +74,33 @@ def set_learning_rate(
     Returns:
         The factor on each group's peak rate.
     """
-    warmup = math.ceil(num_steps * warmup_fraction)
-    factor = (step + 1) / warmup if step < warmup else (num_steps - step) / max(1, num_steps - warmup)
+    factor = _rate_factor(step, num_steps, warmup_fraction)
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * factor
     return factor
+
+
+def decay_over(
+    optimizer: torch.optim.Optimizer,
+    weight: Tensor,
+    *,
+    steps: int,
+    num_steps: int,
+    warmup_fraction: float,
+) -> float:
+    """What weight decay alone makes of 1 in the first steps of a run; 1 for a weight that is not trained."""
+    for group in optimizer.param_groups:
+        if any(weight is other for other in group["params"]):
+            rate: float = group["peak_lr"] * group["weight_decay"]
+            return math.prod(
+                1 - rate * _rate_factor(step, num_steps, warmup_fraction) for step in range(steps)
+            )
+    return 1.0
+
+
+def _rate_factor(step: int, num_steps: int, warmup_fraction: float) -> float:
+    warmup = math.ceil(num_steps * warmup_fraction)
+    return (step + 1) / warmup if step < warmup else (num_steps - step) / max(1, num_steps - warmup)
 
 
 def _by_decay(module: nn.Module, weight_decay: float) -> list[tuple[list[nn.Parameter], float]]:

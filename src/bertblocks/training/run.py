@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from bertblocks.assembly import AssembledModel, assemble
 from bertblocks.blocks import BertEncoder, BertPooler, Graph, Task
 from bertblocks.data import check_weights, chosen_class_weights, class_weights_in_loss, mean_one
-from bertblocks.encoder import choose_precision, resolve_device
+from bertblocks.encoder import choose_training_precision, resolve_device
 from bertblocks.errors import ConfigError, GraphError
 from bertblocks.text import Encoded
 from bertblocks.training.events import Listener, Outcome, TokensCounted, ignore
 from bertblocks.training.frozen_vectors import VECTORS, frozen_vectors
 from bertblocks.training.loop import Fit
-from bertblocks.training.optimizer import build_optimizer
+from bertblocks.training.optimizer import build_optimizer, decay_over
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.settings import TrainingSettings
 from bertblocks.training.sources import (
@@ -32,6 +32,7 @@ from bertblocks.training.sources import (
     token_lengths,
     vector_steps,
 )
+from bertblocks.training.used_words import UsedWords
 from bertblocks.training.validation import Validation
 
 
@@ -114,7 +115,7 @@ def train_model(
             model=model,
             settings=settings,
             device=device,
-            precision=choose_precision(settings.precision, device),
+            precision=choose_training_precision(settings.precision, device),
             work=work,
             resume=resume,
             on_event=on_event,
@@ -183,6 +184,7 @@ class _Fitted:
 
     outcome: Outcome
     task: Task
+    word_decay: float
 
 
 def _steps_per_epoch(encoded: Encoded, settings: TrainingSettings, *, trainable: bool) -> int:
@@ -193,14 +195,18 @@ def _steps_per_epoch(encoded: Encoded, settings: TrainingSettings, *, trainable:
 
 def _fit_text(context: _Context, rows: _Rows) -> _Fitted:
     """Train encoder and head together."""
+    module, validation = context.model.module, rows.validation_encoded
+    words = UsedWords(module.encoder, [rows.train_encoded, *([validation] if validation else [])])
     source = TextSource(
-        context.model.module,
-        rows.train_encoded,
-        rows.validation_encoded,
+        module,
+        words.numbered(rows.train_encoded),
+        words.numbered(validation) if validation else None,
         context.settings,
         context.autocast,
     )
-    return _fit(context, rows, source, context.model.module)
+    fitted = _fit(context, rows, source, module)
+    words.put_back(fitted.word_decay)
+    return fitted
 
 
 def _fit_head(context: _Context, rows: _Rows) -> _Fitted:
@@ -255,7 +261,7 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
     validation = None
     if rows.validation is not None:
         validation = Validation(task=task, targets=rows.validation.targets, class_weights=weights)
-    outcome = Fit(
+    result = Fit(
         module=trained,
         optimizer=optimizer,
         source=source,
@@ -271,7 +277,14 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
     ).run(resume=context.resume)
     if validation is not None and task.kind == "multilabel":
         task = validation.tuned(source.validation_logits())
-    return _Fitted(outcome=outcome, task=task)
+    word_decay = decay_over(
+        optimizer,
+        module.encoder.embeddings.word.weight,
+        steps=result.steps,
+        num_steps=result.num_steps,
+        warmup_fraction=settings.warmup_fraction,
+    )
+    return _Fitted(outcome=result.outcome, task=task, word_decay=word_decay)
 
 
 def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
@@ -281,7 +294,7 @@ def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
         context.model.module,
         encoded,
         precision=context.precision,
-        batch_tokens=context.settings.encoding_tokens,
+        batch_tokens=context.settings.encoding_tokens(context.device),
         device=context.device,
         path=context.work / VECTORS if context.work else None,
         resume=context.resume,

@@ -9,10 +9,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
-from bertblocks.assembly import DEFAULT_BATCH_TOKENS
+import torch
+
+from bertblocks.assembly import default_batch_tokens
 from bertblocks.blocks import TaskKind
 from bertblocks.blocks.field_types import nearest
-from bertblocks.encoder import EncoderConfig, Precision
+from bertblocks.encoder import EncoderConfig, TrainingPrecision
 from bertblocks.errors import ConfigError
 from bertblocks.evaluation import selection_metric, selection_metrics
 
@@ -106,7 +108,7 @@ class TrainingSettings:
     class_weight: Literal["auto"] | Mapping[str, float] | None = None
     metric: str | None = None
     patience: int | None = None
-    precision: Precision = "auto"
+    precision: TrainingPrecision = "auto"
     device: str = "auto"
     seed: int = 0
     checkpoint_every_s: float = 120.0
@@ -135,7 +137,7 @@ class TrainingSettings:
             yield f"seed is {self.seed!r}, but must be a whole number from 0 to {_LARGEST_SEED}"
 
     def _choice_problems(self) -> Iterator[str]:
-        for name, kind in (("optimizer", OptimizerName), ("precision", Precision)):
+        for name, kind in (("optimizer", OptimizerName), ("precision", TrainingPrecision)):
             if getattr(self, name) not in get_args(kind):
                 yield f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(get_args(kind))}"
         if self.class_weight not in (None, "auto") and not (
@@ -214,10 +216,11 @@ class TrainingSettings:
             return "macro_f1"
         return selection_metric(kind)
 
-    @property
-    def encoding_tokens(self) -> int:
+    def encoding_tokens(self, device: torch.device) -> int:
         """Most tokens that go through the encoder at once where no gradient is needed."""
-        return min(self.batch_tokens, DEFAULT_BATCH_TOKENS)
+        usual = default_batch_tokens(device)
+        # A GPU holds more than in training, where a step's activations fill it.
+        return usual if device.type == "cuda" else min(self.batch_tokens, usual)
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types that from_json reads back."""

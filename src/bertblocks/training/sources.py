@@ -109,7 +109,7 @@ class TextSource:
             logits = run_packed(
                 self._module,
                 self._validation,
-                batch_tokens=self._settings.encoding_tokens,
+                batch_tokens=self._settings.encoding_tokens(self._device),
                 device=self._device,
             )
         self._module.train()

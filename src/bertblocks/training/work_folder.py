@@ -20,7 +20,7 @@ from bertblocks._files import write_text_atomically
 from bertblocks._version import __version__
 from bertblocks.blocks import BertEncoder, Graph
 from bertblocks.checkpoints import encoder_files, resolve_encoder
-from bertblocks.encoder import choose_precision, resolve_device
+from bertblocks.encoder import choose_training_precision, resolve_device
 from bertblocks.errors import ConfigError
 from bertblocks.text import TOKENIZER_NAMES
 from bertblocks.training.checkpoint import BEST, CHECKPOINT
@@ -258,7 +258,7 @@ def open_work(
                 f"{run.work} to begin anew."
             )
         return cast('Literal["float32", "bfloat16"]', begun)
-    precision = choose_precision(run.training.precision, resolve_device(run.training.device))
+    precision = choose_training_precision(run.training.precision, resolve_device(run.training.device))
     if not resume:
         # Left by a run that was stopped before it had computed anything, as check_unfinished has seen to.
         empty(run.work)
