@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bertblocks.encoder.linear.int8_layers import has_zentorch, load_zentorch
 from tiny import Kind, tiny_encoder_folder
 
 # The models of tests are tiny: on a busy machine two threads would wait for each other at every operation.
@@ -46,3 +48,12 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], P
         return tiny_encoder_folder(tmp_path_factory.mktemp("encoders") / f"tiny-{kind}", kind)
 
     return folder_of
+
+
+@pytest.fixture(scope="session")
+def quiet_zentorch() -> None:
+    """Loads zentorch where it is installed: its import alone warns, of torch's compiler."""
+    if has_zentorch():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            load_zentorch()

@@ -27,6 +27,32 @@ def plan_sorted(lengths: Sequence[int] | NDArray[Any], batch_tokens: int) -> Ite
     yield from _fill(np.asarray(lengths, dtype=np.int64), order, batch_tokens)
 
 
+def plan_lanes(
+    lengths: Sequence[int] | NDArray[Any], batch_tokens: int, num_lanes: int
+) -> list[NDArray[np.int64]]:
+    """plan_sorted for so many workers, who take the batches in turns: all have as many, of as many tokens.
+
+    Args:
+        lengths: Tokens of each sequence.
+        batch_tokens: Most tokens of a batch; a longer sequence makes a batch of its own.
+        num_lanes: Workers.
+
+    Returns:
+        Indices into lengths by batch.
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)
+    if num_lanes < 2 or not len(lengths):
+        return list(plan_sorted(lengths, batch_tokens))
+    num_tokens = int(lengths.sum())
+    num_batches = -(-num_tokens // max(1, batch_tokens * num_lanes)) * num_lanes
+    # Batches do not come out full, so the smallest budget that might do is raised until it does.
+    for budget in range(-(-num_tokens // max(1, num_batches)), batch_tokens, max(1, batch_tokens // 64)):
+        batches = list(plan_sorted(lengths, budget))
+        if len(batches) <= num_batches:
+            return batches
+    return list(plan_sorted(lengths, batch_tokens))
+
+
 def plan_steps(
     lengths: Sequence[int] | NDArray[Any], *, step_tokens: int, min_texts: int, seed: Sequence[int]
 ) -> Iterator[NDArray[np.int64]]:

@@ -220,6 +220,29 @@ def test_saving_through_a_link_replaces_what_it_points_to(model, tmp_path):
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / MANIFEST).is_file()
 
 
+@pytest.mark.parametrize("pooling", ["cls", "average"])
+def test_an_encoder_can_be_read_in_the_type_it_predicts_in(tiny_encoder, tmp_path, pooling):
+    saved = tiny_model(tiny_encoder("cased"), TOPICS, pooling=pooling)
+    saved.save(tmp_path / "m")
+    full = load_model(tmp_path / "m").module
+    half = load_model(tmp_path / "m", dtype=torch.bfloat16).module
+    assert {weight.dtype for weight in full.parameters()} == {torch.float32}
+    assert {weight.dtype for weight in half.encoder.parameters()} == {torch.bfloat16}
+    for name, weight in full.encoder.state_dict().items():
+        assert torch.equal(half.encoder.state_dict()[name], weight.to(torch.bfloat16)), name
+    for name, weight in full.head.state_dict().items():
+        assert torch.equal(half.head.state_dict()[name], weight), name
+
+
+def test_nothing_is_drawn_to_be_replaced(model, tmp_path, monkeypatch):
+    model.save(tmp_path / "m")
+    before = torch.get_rng_state()
+    loaded = load_model(tmp_path / "m")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(weight.is_meta for weight in loaded.module.state_dict().values())
+    assert all(weight.requires_grad for weight in loaded.module.parameters())
+
+
 def test_packed_runs_keep_the_order_of_the_texts(model):
     encoded = model.encode(TEXTS)
     rows = run_packed(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from bertblocks.checkpoints import storage
 from bertblocks.checkpoints.storage import Q4_METADATA, pack_q4, read_shapes, read_tensors, write_tensors
 from bertblocks.errors import CheckpointError, ConfigError
 
@@ -109,6 +110,32 @@ def test_tensors_own_their_memory(path: Path) -> None:
         file.write(bytes(32))
 
     assert read["a"].tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_large_tensors_are_read_whole(path: Path, stored: torch.dtype) -> None:
+    tensor = torch.randn(700, 333, generator=torch.Generator().manual_seed(0)).to(stored)
+    write_tensors(path, {"small": torch.ones(()), "large": tensor, "flags": torch.tensor([True, False])})
+
+    for dtype in (torch.float32, torch.bfloat16):
+        read = read_tensors(path, dtype=dtype)
+        assert torch.equal(read["large"], tensor.to(dtype))
+        assert read["small"].item() == 1 and read["flags"].tolist() == [True, False]
+
+
+def test_a_file_that_is_cut_while_it_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tensors(path, {"a": torch.ones(4), "b": torch.ones(100_000)})
+    checked = storage._checked_shapes
+
+    def cut(path: Path, file: object) -> object:
+        found = checked(path, file)
+        with path.open("r+b") as opened:
+            opened.truncate(200_000)
+        return found
+
+    monkeypatch.setattr(storage, "_checked_shapes", cut)
+    with pytest.raises(CheckpointError, match="ends within b: it has been cut since it was opened"):
+        read_tensors(path)
 
 
 def test_views_and_shared_memory_are_written_apart(path: Path) -> None:

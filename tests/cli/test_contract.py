@@ -11,9 +11,10 @@ import typer
 
 import bertblocks
 from bertblocks.cli.app import _with_options, app
-from bertblocks.cli.options import Precision
+from bertblocks.cli.options import Precision, TrainingPrecision
 from bertblocks.cli.sections import SECTIONS
 from bertblocks.encoder import Precision as EncoderPrecision
+from bertblocks.encoder import TrainingPrecision as EncoderTrainingPrecision
 
 TRAIN = (
     "TABLE --text --text-pair --ids --target --output --encoder --graph --vocabulary --vocabulary-size "
@@ -70,6 +71,7 @@ def test_every_option_of_train_but_json_has_its_section():
 def test_the_choices_of_precision_are_the_encoders():
     # Written twice, so that --help need not load torch.
     assert get_args(Precision) == get_args(EncoderPrecision)
+    assert get_args(TrainingPrecision) == get_args(EncoderTrainingPrecision)
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, None])

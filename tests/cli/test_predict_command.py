@@ -124,6 +124,11 @@ class TestLines:
         ended = cli("predict", model, *FLOAT32, stdin=b"the music was very good\nthe food was awful\n" * 1100)
         assert [line.split("\t")[0] for line in ended.out.splitlines()] == ["good", "bad"] * 1100
 
+    def test_long_lines_are_fewer_in_a_window(self, cli, model, monkeypatch):
+        monkeypatch.setattr("bertblocks.cli.predict._CHUNK_CHARACTERS", 40)
+        ended = cli("predict", model, *FLOAT32, stdin=b"the music was very good\n\nthe food was awful\n" * 20)
+        assert [line.split("\t")[0] for line in ended.out.splitlines()] == ["good", "", "bad"] * 20
+
     def test_labels_stay_on_their_line(self, cli, _train):
         texts, labels = class_texts(200)
         odd = {"good": "[red]\tgood\nor so", "bad": "bad"}

@@ -231,6 +231,18 @@ def test_a_wrong_column_is_an_error_at_once(tmp_path):
         table.batches(batch_rows=0)
 
 
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_batches_of_long_cells_have_fewer_rows(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr("bertblocks.data.batches.BATCH_CHARACTERS", 100)
+    texts = ["a" * 40] * 5 + ["b" * 500, "c", "d" * 300]
+    lines = ["text", *texts] if ending == ".csv" else [f'{{"text": "{text}"}}' for text in texts]
+    table = open_table(_file(tmp_path, "\n".join(lines), f"t{ending}"))
+    batches = list(table.batches(batch_rows=1000))
+    assert [len(batch.rows) for batch in batches] == [3, 3, 2]
+    assert [text for batch in batches for text in batch.columns["text"]] == texts
+    assert [row for batch in batches for row in batch.rows] == list(range(1, 9))
+
+
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
 def test_whatever_the_bytes_every_row_is_given_or_named(tmp_path, ending):
     rng = np.random.default_rng(0)

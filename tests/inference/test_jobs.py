@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from bertblocks.blocks import Task
 from bertblocks.data import json_tables, open_table, open_writer
+from bertblocks.encoder import BertEncoder
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.inference import (
     JobReport,
@@ -21,7 +23,10 @@ from bertblocks.inference import (
     load_encoder,
     predict_table,
     result_tables,
+    table_windows,
 )
+from bertblocks.inference.vector_arrays import write_vectors
+from bertblocks.text import Tokenizer
 from tiny import tiny_model
 
 TOPICS = Task(kind="binary", labels=("no", "yes"))
@@ -42,7 +47,7 @@ def encoder(tiny_encoder):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Three rows a chunk, so that a few rows are many chunks."""
-    monkeypatch.setattr(jobs, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(table_windows, "WINDOW_ROWS", 3)
     monkeypatch.setattr(result_tables, "_BATCH_ROWS", 2)
 
 
@@ -114,7 +119,7 @@ def test_rows_keep_their_order_and_columns(predictor, tmp_path, small_chunks, so
 
 
 def test_more_rows_than_a_chunk(predictor, tmp_path):
-    num_rows = jobs.CHUNK_ROWS + 500
+    num_rows = table_windows.WINDOW_ROWS + 500
     texts = [["good", "bad film", "slow hotel staff"][i % 3] for i in range(num_rows)]
     table = write(tmp_path / "in.csv", {"n": [str(i) for i in range(num_rows)], "text": texts})
     done = []
@@ -264,7 +269,7 @@ def test_types_widen_over_the_whole_table(predictor, tmp_path, small_chunks):
 
 def test_a_column_of_two_types_is_refused_before_the_work(predictor, tmp_path, small_chunks, monkeypatch):
     table = write(tmp_path / "in.jsonl", {"text": ROWS["text"], "n": [1] * 8 + ["many", "few"]})
-    monkeypatch.setattr(predictor, "predict", lambda *_texts: pytest.fail("the work had begun"))
+    monkeypatch.setattr(predictor, "predict_encoded", lambda *_ids: pytest.fail("the work had begun"))
     with pytest.raises(DataError, match=r"column 'n': .*write the result as \.jsonl or \.csv"):
         predict_table(predictor, table, tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
@@ -325,6 +330,80 @@ def test_a_crash_leaves_what_was_there(predictor, encoder, tmp_path, small_chunk
     assert {path.name for path in tmp_path.iterdir()} == expected
     for name in expected - {"in.csv"}:
         assert (tmp_path / name).read_text(encoding="utf-8") == "precious"
+
+
+def test_rows_are_read_and_tokenized_ahead(predictor, tmp_path, small_chunks, monkeypatch):
+    threads = set()
+    encode = Tokenizer.encode
+
+    def told(*arguments):
+        threads.add(threading.current_thread().name)
+        return encode(*arguments)
+
+    monkeypatch.setattr(Tokenizer, "encode", told)
+    predict_table(predictor, write(tmp_path / "in.csv", ROWS), tmp_path / "out.csv")
+    assert threads == {"read-ahead"}
+    assert "read-ahead" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.parquet", "out.npy"])
+def test_a_bad_row_further_on_is_met_in_its_place(predictor, encoder, tmp_path, small_chunks, output):
+    table = write(tmp_path / "in.jsonl", {"text": ["good"] * 7 + [None], "n": list(range(8))})
+    done: list[int] = []
+    with pytest.raises(DataError, match="row 8"):
+        if output.endswith("npy"):
+            embed_table(encoder, table, tmp_path / output, text="text", on_batch=done.append)
+        else:
+            predict_table(predictor, table, tmp_path / output, on_batch=done.append)
+    assert done == [3, 3], "what comes before it has been computed"
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+    assert "read-ahead" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_equal_texts_are_computed_once_unless_all_should_be(predictor, encoder, tmp_path, monkeypatch):
+    seen = []
+    forward = BertEncoder.forward
+
+    def counted(self, packed, *rest):
+        seen.append(packed.num_sequences)
+        return forward(self, packed, *rest)
+
+    monkeypatch.setattr(BertEncoder, "forward", counted)
+    rows = {"text": ["good", "slow", "good", "good"], "n": ["1", "2", "3", "4"]}
+    table = write(tmp_path / "in.csv", rows)
+    for deduplicate, expected in ((True, 2), (False, 4)):
+        for output in ("vectors.npy", "vectors.csv"):
+            seen.clear()
+            embed_table(encoder, table, tmp_path / output, text="text", deduplicate=deduplicate)
+            assert sum(seen) == expected
+        seen.clear()
+        report = predict_table(predictor, table, tmp_path / "out.csv", deduplicate=deduplicate)
+        assert sum(seen) == expected
+        assert report.num_rows == 4 and report.num_tokens_read == 12, "every row counts"
+    found = read(tmp_path / "out.csv")
+    assert found["n"] == rows["n"] and len(set(found["probability:yes"])) == 2
+
+
+def test_vectors_are_written_a_few_rows_at_a_time(encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "_WRITTEN_VECTORS", 3)
+    embed_table(encoder, write(tmp_path / "in.csv", ROWS), tmp_path / "out.jsonl", text="text")
+    found = read(tmp_path / "out.jsonl")
+    assert found["id"] == ROWS["id"] and found["note"] == [note or None for note in ROWS["note"]]
+    np.testing.assert_allclose(np.array(found["vector"]), encoder.encode(ROWS["text"]), atol=1e-6)
+
+
+def test_an_array_is_read_by_numpy_in_every_way(tmp_path):
+    parts = [
+        np.arange(6, dtype=np.float32).reshape(2, 3),
+        np.zeros((0, 3), dtype=np.float32),
+        np.ones((1, 3)),
+    ]
+    write_vectors(tmp_path / "a.npy", 3, iter(parts))
+    expected = np.concatenate(parts).astype(np.float32)
+    for mode in (None, "r"):
+        found = np.load(tmp_path / "a.npy", mmap_mode=mode)
+        assert found.dtype == np.float32 and np.array_equal(found, expected)
+        del found
 
 
 def test_settings_that_cannot_be(predictor, encoder, tmp_path):

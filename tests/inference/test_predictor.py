@@ -154,8 +154,9 @@ def test_bfloat16_is_near_and_leaves_the_model_alone(predictor):
     assert {weight.dtype for weight in after.values()} == {torch.float32}
 
 
-def test_float32_shares_the_models_weights(predictor):
-    assert predictor._module is predictor.model.module and not predictor.model.module.training
+def test_float32_on_torch_alone_shares_the_models_weights(predictor):
+    plain = Predictor(predictor.model, precision="float32", kernels="plain")
+    assert plain._module is predictor.model.module and not predictor.model.module.training
 
 
 def test_a_model_in_training_is_asked_without_dropout(tiny_encoder):

@@ -10,6 +10,7 @@ import transformers
 from bertblocks.assembly import load_encoder_module
 from bertblocks.blocks import Task
 from bertblocks.checkpoints import read_checkpoint
+from bertblocks.encoder import BertEncoder
 from bertblocks.errors import CheckpointError, ConfigError, DataError, GraphError
 from bertblocks.inference import TextEncoder, load_encoder
 from bertblocks.text import load_tokenizer
@@ -80,6 +81,26 @@ def test_what_cannot_be_is_refused(encoder):
         encoder.encode("a")
     with pytest.raises(DataError, match="row 0 is 3"):
         encoder.encode([3])
+
+
+@pytest.mark.parametrize("output", [*POOLINGS, "sequence"])
+def test_equal_texts_are_computed_once_unless_all_should_be(encoder, monkeypatch, output):
+    seen = []
+    forward = BertEncoder.forward
+
+    def counted(self, packed, *rest):
+        seen.append(packed.num_sequences)
+        return forward(self, packed, *rest)
+
+    monkeypatch.setattr(BertEncoder, "forward", counted)
+    texts = ["good film", "slow", "good film"]
+    once = encoder.encode(texts, output=output)
+    assert sum(seen) == 2
+    every = encoder.encode(texts, output=output, deduplicate=False)
+    assert sum(seen) == 5
+    for found, expected in zip(once, every, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.array_equal(once[0], once[2]) and not np.shares_memory(once[0], once[2])
 
 
 def test_tokenizer_and_encoder_must_fit(tiny_encoder):

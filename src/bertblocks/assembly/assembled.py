@@ -14,10 +14,11 @@ import torch
 from bertblocks._files import replace_folder_when_done, restore_folder
 from bertblocks._version import __version__
 from bertblocks.assembly.building import (
-    build_head,
     build_module,
     graph_pooling,
+    head_modules,
     load_encoder_module,
+    undrawn,
     window_pooling,
 )
 from bertblocks.assembly.fitting import check_fit, check_task, check_vocabulary, load_block_tokenizer
@@ -29,12 +30,12 @@ from bertblocks.checkpoints import (
     SavedModel,
     encoder_origin,
     is_saved_model,
-    read_saved_model,
+    open_saved_model,
     resolve_encoder,
     write_saved_model,
 )
 from bertblocks.data import InputColumn, ModelInput, TokenIdsColumn, encode_token_ids
-from bertblocks.errors import CheckpointError, DataError
+from bertblocks.errors import CheckpointError, ConfigError, DataError
 from bertblocks.text import Encoded, Tokenizer, load_tokenizer
 
 
@@ -107,9 +108,16 @@ class AssembledModel:
 
         Raises:
             CheckpointError: If the folder holds something that is not a model.
+            ConfigError: If the encoder has been converted for inference, as Predictor.load does.
         """
         target = Path(folder)
         _refuse_to_replace(target)
+        if self.module.encoder.kernels is not None:
+            raise ConfigError(
+                f"The model's encoder was prepared for the {self.module.encoder.kernels} kernels, whose "
+                "weights are not what a model folder holds. Save the model before it is prepared, or copy its "
+                "folder."
+            )
         state = {name: tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
         with replace_folder_when_done(target) as unfinished:
             if self.tokenizer is not None:
@@ -154,31 +162,36 @@ def assemble(graph: Graph, task: Task) -> AssembledModel:
     )
 
 
-def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
+def load_model(folder: str | os.PathLike[str], *, dtype: torch.dtype = torch.float32) -> AssembledModel:
     """Load a model folder that save() or `bertblocks train` wrote.
 
+    Args:
+        folder: The model's.
+        dtype: Of the encoder's weights, which are read in it: who only predicts in bfloat16 need not hold
+            them in float32 first.
+
     Returns:
-        The model in evaluation mode, float32, on the CPU.
+        The model in evaluation mode, its head float32, on the CPU.
 
     Raises:
         CheckpointError: If the folder is not a finished model, or its files have been changed.
     """
     path = Path(folder)
     restore_folder(path)
-    saved = read_saved_model(path)
-    block = saved.graph.tokenizer
-    tokenizer = None
-    if block is not None:
-        tokenizer = load_tokenizer(path, sequence_length=block.sequence_length)
-        tokenizer = tokenizer.with_windows(block.windows, block.stride)
-        saved.check_casing(tokenizer.casing, path)
+    with open_saved_model(path) as opened:
+        # Before the weights: what reading it takes for a moment is then not held beside them.
+        tokenizer = _load_tokenizer(path, opened.graph)
+        saved = opened.read(dtype=dtype)
+        if tokenizer is not None:
+            saved.check_casing(tokenizer.casing, path)
     encoder = load_encoder_module(
         Checkpoint(
             config=saved.config, encoder=dict(saved.encoder), pooler=None, head={}, dropped=(), folder=path
         )
     )
     encoder.requires_grad_(saved.graph.encoder.trainable)
-    head = build_head(saved.graph.head, saved.config.hidden_size)
+    with undrawn():
+        head = head_modules(saved.graph.head, saved.config.hidden_size)
     _load_head(head, saved, path)
     module = TextModel(encoder, graph_pooling(saved.graph), head, window_pooling(saved.graph)).eval()
     check_fit(tokenizer, saved.config, pair=len(saved.graph.inputs) == 2)
@@ -192,9 +205,17 @@ def load_model(folder: str | os.PathLike[str]) -> AssembledModel:
     )
 
 
+def _load_tokenizer(folder: Path, graph: Graph) -> Tokenizer | None:
+    block = graph.tokenizer
+    if block is None:
+        return None
+    tokenizer = load_tokenizer(folder, sequence_length=block.sequence_length)
+    return tokenizer.with_windows(block.windows, block.stride)
+
+
 def _load_head(head: torch.nn.Sequential, saved: SavedModel, folder: Path) -> None:
     try:
-        head.load_state_dict(dict(saved.head))
+        head.load_state_dict(dict(saved.head), assign=True)
     except RuntimeError as error:
         raise CheckpointError(f"{folder}: the head's tensors do not fit its graph: {error}") from error
 

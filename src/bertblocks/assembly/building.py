@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from bertblocks.assembly.fitting import check_fit, check_memory, check_vocabulary, load_block_tokenizer
 from bertblocks.assembly.model import TextModel
@@ -72,14 +74,52 @@ def build_module(graph: Graph) -> TextModel:
 
 def load_encoder_module(checkpoint: Checkpoint) -> BertEncoder:
     """The encoder of a checkpoint; takes over its tensors instead of copying them."""
-    with torch.device("meta"):
+    with undrawn():
         encoder = BertEncoder(checkpoint.config)
     encoder.load_state_dict(checkpoint.encoder, assign=True)
     return encoder
 
 
+def weights_dtype(precision: str) -> torch.dtype:
+    """The type in which an encoder's weights are best read for a precision: its own, or that it is made from.
+
+    Args:
+        precision: One that is chosen; not "auto".
+    """
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Build modules whose weights have no memory and no values, since both come at once from a file."""
+    with torch.device("meta"), _NoDrawing():
+        yield
+
+
+class _NoDrawing(TorchFunctionMode):
+    """Leaves out torch.nn.init.
+
+    On the meta device it asks for torch's compiler, whose import takes as long as torch's own.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
+
+
 def build_head(blocks: Sequence[Block], width: int) -> nn.Sequential:
     """Freshly drawn dense layers for a pooled vector of the given width; one module a block."""
+    head = head_modules(blocks, width)
+    initialize(head)
+    return head
+
+
+def head_modules(blocks: Sequence[Block], width: int) -> nn.Sequential:
+    """As build_head, with whatever weights torch gives its layers."""
     head = nn.Sequential()
     for index, block in enumerate(blocks):
         if isinstance(block, Dropout):
@@ -94,7 +134,6 @@ def build_head(blocks: Sequence[Block], width: int) -> nn.Sequential:
             width = block.units
         else:
             raise GraphError(f"{type(block).__name__} does not belong into a head.")
-    initialize(head)
     return head
 
 

@@ -16,7 +16,13 @@ from bertblocks.checkpoints.huggingface import write_checkpoint
 from bertblocks.checkpoints.huggingface_config import read_config, write_config
 from bertblocks.checkpoints.manifest import MANIFEST, is_saved_model, read_description, read_manifest
 from bertblocks.checkpoints.pooling_file import read_pooling, write_pooling
-from bertblocks.checkpoints.saved_model import SavedModel, read_saved_model, write_saved_model
+from bertblocks.checkpoints.saved_model import (
+    OpenedModel,
+    SavedModel,
+    open_saved_model,
+    read_saved_model,
+    write_saved_model,
+)
 from bertblocks.checkpoints.storage import read_tensors, write_tensors
 
 __all__ = [
@@ -27,12 +33,14 @@ __all__ = [
     "EncoderOrigin",
     "HeadClass",
     "NamedEncoder",
+    "OpenedModel",
     "SavedModel",
     "encoder_defaults",
     "encoder_files",
     "encoder_origin",
     "head_class",
     "is_saved_model",
+    "open_saved_model",
     "opens_as_sequence_classification",
     "read_checkpoint",
     "read_config",

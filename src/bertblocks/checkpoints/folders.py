@@ -27,6 +27,7 @@ from bertblocks.text.google_folders import GOOGLE_CONFIG, is_google_folder
 
 _CONFIG = "config.json"
 _POOLER = ("weight", "bias")
+_POOLER_PARTS = frozenset(part for row in POOLER_PARAMETERS for part in row.hugging_face)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +62,8 @@ def read_checkpoint(
         folder: A folder with config.json, or else with bert_config.json, and weights.
         keep_heads: Whether to read what belongs to a task's head too, rather than drop it. Of Google's heads
             only those that Hugging Face has a name for can be kept.
-        dtype: float32, bfloat16 or float16; floating point tensors are converted to it.
+        dtype: float32, bfloat16 or float16; the encoder's tensors are converted to it, a tensor at a time.
+            Pooler and head are float32.
 
     Returns:
         The checkpoint, its tensors complete, of the right shapes, and finite.
@@ -79,8 +81,11 @@ def read_checkpoint(
     problems = _shape_problems(sources, shapes, described)
     # what fits is read even so: NaN belongs into the same report
     fitting = {name: source for name, source in sources.wanted.items() if _fits(source, shapes[name])}
-    tensors = _read(fitting, dtype)
-    head = _read(sources.head, dtype) if keep_heads else {}
+    tensors = {
+        **_read({name: x for name, x in fitting.items() if name not in _POOLER_PARTS}, dtype),
+        **_read({name: x for name, x in fitting.items() if name in _POOLER_PARTS}, torch.float32),
+    }
+    head = _read(sources.head, torch.float32) if keep_heads else {}
     problems |= _value_problems({sources.shown(name): tensor for name, tensor in {**tensors, **head}.items()})
     hint = f" ({sources.hint})" if sources.hint else ""
     raise_together(f"{folder} does not hold the BERT encoder that its {described} describes{hint}", problems)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import UnionType
 from typing import Any
@@ -131,6 +133,28 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
         "files": {path.relative_to(folder).as_posix(): file_sha256(path) for path in files},
     }
     write_text_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def hashes_checked(folder: Path, files: Mapping[str, Any]) -> Iterator[None]:
+    """Check a folder's files beside what is done with them, which takes about as long.
+
+    Args:
+        folder: The model's.
+        files: As the manifest names them.
+
+    Raises:
+        CheckpointError: At the end of the block, as check_hashes; also in place of an error of the block's,
+            which a changed file explains.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        checked = thread.submit(check_hashes, folder, files)
+        try:
+            yield
+        except CheckpointError:
+            checked.result()
+            raise
+        checked.result()
 
 
 def check_hashes(folder: Path, files: Mapping[str, Any]) -> None:

@@ -38,8 +38,11 @@ _OTHER_FORMATS: Mapping[bytes, str] = {
 }
 
 
-def check_header(path: Path) -> None:
+def check_header(path: Path) -> dict[str, tuple[int, int]]:
     """Make sure that a file is what its header says, byte for byte.
+
+    Returns:
+        Where each tensor lies: its first byte in the file, and the one after its last.
 
     Raises:
         CheckpointError: If the file is no regular one, is cut or has bytes too many, is of another format, or
@@ -50,6 +53,8 @@ def check_header(path: Path) -> None:
     problems = list(_problems(header, size - 8 - num_bytes))
     if problems:
         raise _unreadable(path, size, listed(problems, separator="; "))
+    offsets = ((name, entry["data_offsets"]) for name, entry in header.items() if name != "__metadata__")
+    return {name: (8 + num_bytes + first, 8 + num_bytes + last) for name, (first, last) in offsets}
 
 
 def _read_header(path: Path, size: int) -> tuple[dict[str, Any], int]:

@@ -11,10 +11,13 @@ A folder without bertblocks.json is unfinished; one whose files do not have thei
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from bertblocks._files import write_text_atomically
@@ -31,7 +34,7 @@ from bertblocks.checkpoints.huggingface import write_checkpoint
 from bertblocks.checkpoints.manifest import (
     HEAD_FILE,
     MANIFEST,
-    check_hashes,
+    hashes_checked,
     read_description,
     read_encoder_origin,
     read_manifest,
@@ -126,32 +129,72 @@ def write_saved_model(
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OpenedModel:
+    """A model folder that has said what it is, its weights not yet read; made by open_saved_model.
+
+    Attributes:
+        folder: The folder.
+        manifest: bertblocks.json.
+        graph: As SavedModel's.
+        task: Likewise.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    graph: Graph
+    task: Task
+
+    def read(self, *, dtype: torch.dtype = torch.float32) -> SavedModel:
+        """Read the weights.
+
+        Args:
+            dtype: What the encoder's tensors are converted to as they are read; the head's are float32.
+
+        Raises:
+            CheckpointError: If they are not what the folder says.
+        """
+        checkpoint = read_checkpoint(self.folder, keep_heads=True, dtype=dtype)
+        _check_stated(self.folder, "activation", self.manifest["activation"], checkpoint.config.activation)
+        if opens_as_sequence_classification(self.graph):
+            head = join_head(self.graph, checkpoint)
+        else:
+            head = read_tensors(self.folder / HEAD_FILE)
+        _check_head(head, self.graph, checkpoint.config.hidden_size, self.folder)
+        return SavedModel(
+            graph=self.graph,
+            task=self.task,
+            config=checkpoint.config,
+            encoder=checkpoint.encoder,
+            head=head,
+            casing=self.manifest["casing"],
+            origin=self.manifest["origin"],
+            encoder_origin=read_encoder_origin(self.folder, self.manifest),
+        )
+
+
+@contextmanager
+def open_saved_model(folder: Path) -> Iterator[OpenedModel]:
+    """Open a model folder; while it is read, its files are checked against their hashes.
+
+    Raises:
+        CheckpointError: If the folder is unfinished or of an unknown format; at the end of the block, if it
+            has been changed.
+    """
+    manifest = read_manifest(folder)
+    with hashes_checked(folder, manifest["files"]):
+        graph, task = read_description(folder, manifest)
+        yield OpenedModel(folder=folder, manifest=manifest, graph=graph, task=task)
+
+
 def read_saved_model(folder: Path) -> SavedModel:
     """Read a model folder, its files checked against their hashes.
 
     Raises:
         CheckpointError: If the folder is unfinished, changed, or of an unknown format.
     """
-    manifest = read_manifest(folder)
-    check_hashes(folder, manifest["files"])
-    graph, task = read_description(folder, manifest)
-    checkpoint = read_checkpoint(folder, keep_heads=True)
-    _check_stated(folder, "activation", manifest["activation"], checkpoint.config.activation)
-    if opens_as_sequence_classification(graph):
-        head = join_head(graph, checkpoint)
-    else:
-        head = read_tensors(folder / HEAD_FILE)
-    _check_head(head, graph, checkpoint.config.hidden_size, folder)
-    return SavedModel(
-        graph=graph,
-        task=task,
-        config=checkpoint.config,
-        encoder=checkpoint.encoder,
-        head=head,
-        casing=manifest["casing"],
-        origin=manifest["origin"],
-        encoder_origin=read_encoder_origin(folder, manifest),
-    )
+    with open_saved_model(folder) as opened:
+        return opened.read()
 
 
 def _check_stated(folder: Path, key: str, stated: str | None, found: str | None) -> None:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,23 @@ from call to call. Without "format", transformers 4 refuses the file."""
 
 _STORAGE_KEY = "bertblocks_storage"
 _SCALES = ".q4_scale"
-_DTYPES = ("F32", "BF16", "F16", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL")
+_DTYPES: Mapping[str, torch.dtype] = {
+    "F32": torch.float32,
+    "BF16": torch.bfloat16,
+    "F16": torch.float16,
+    "F64": torch.float64,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 _TARGETS = (torch.float32, torch.bfloat16, torch.float16)
+_STEP_VALUES = 32_000
+"""Read at once where values are converted on the way: few enough for a core's cache, and for one thread."""
 _CHUNK_BYTES = 12_000
-"""Packed bytes per step.
+"""Packed q4 bytes per step.
 
 Their float32 values stay in a core's cache, and are fewer than the 32,768 from which on torch shares a copy
 among its threads: on busy cores, waiting for each other 1,000 times took them up to 10 s."""
@@ -67,6 +81,19 @@ class _Part:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """A file's header in the library's hands, and its data in ours.
+
+    The library maps a file, and what is read from a mapping counts as this process's memory until it is
+    closed: a second copy of the weights, for as long as they are read.
+    """
+
+    library: Any
+    data: BufferedReader
+    places: Mapping[str, tuple[int, int]]
+
+
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a file's tensors, from its header alone; a q4 matrix counts as one tensor.
 
@@ -74,7 +101,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         CheckpointError: If the file is not readable as safetensors, or a tensor is not stored in a known way.
     """
     with _opened(path) as file:
-        return _checked_shapes(path, file)
+        return _checked_shapes(path, file.library)
 
 
 def read_tensors(
@@ -101,11 +128,11 @@ def read_tensors(
     if dtype not in _TARGETS:
         raise ConfigError(f"Tensors cannot be read as {dtype}; choose one of {listed(map(str, _TARGETS))}.")
     with _opened(path) as file:
-        shapes = _checked_shapes(path, file)
+        shapes = _checked_shapes(path, file.library)
         wanted = list(shapes) if names is None else list(dict.fromkeys(names))
         if missing := [name for name in wanted if name not in shapes]:
             raise CheckpointError(f"{path} has no tensor {listed(missing)}; it has {listed(shapes, 8)}.")
-        scaled = set(file.keys()) - set(shapes)
+        scaled = set(file.places) - set(shapes)
         return {name: _read(file, name, dtype, q4=name + _SCALES in scaled) for name in wanted}
 
 
@@ -174,18 +201,18 @@ def pack_q4(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[_Opened]:
     """Open a safetensors file; what is wrong with it as a whole becomes a CheckpointError."""
-    check_header(path)
+    places = check_header(path)
     try:
-        file = safe_open(path, framework="pt")
+        file, data = safe_open(path, framework="pt"), path.open("rb")
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be read as safetensors: {error}. Found {path.stat().st_size:,} bytes; expected a "
             "complete .safetensors file. Fetch or copy it again."
         ) from error
-    with file:
-        yield file
+    with file, data:
+        yield _Opened(library=file, data=data, places=places)
 
 
 def _checked_shapes(path: Path, file: Any) -> dict[str, tuple[int, ...]]:
@@ -232,12 +259,39 @@ def _q4_problems(name: str, nibbles: _Part, scales: _Part | None) -> list[str]:
     return []
 
 
-def _read(file: Any, name: str, dtype: torch.dtype, *, q4: bool) -> torch.Tensor:
-    tensor: torch.Tensor = file.get_tensor(name)
+def _read(file: _Opened, name: str, dtype: torch.dtype, *, q4: bool) -> torch.Tensor:
     if q4:
-        return _dequantized(tensor, file.get_tensor(name + _SCALES), dtype)
-    # Without a copy the tensor would stay a view of the mapped file.
-    return tensor.to(dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
+        nibbles, scales = (_stored(file, part, dtype=None) for part in (name, name + _SCALES))
+        return _dequantized(nibbles, scales, dtype)
+    return _stored(file, name, dtype=dtype)
+
+
+def _stored(file: _Opened, name: str, *, dtype: torch.dtype | None) -> torch.Tensor:
+    """A tensor as it lies in the file, floating point ones in `dtype` where one is given."""
+    part = _part(file.library.get_slice(name))
+    kind = _DTYPES[part.dtype]
+    tensor = torch.empty(part.shape, dtype=dtype if dtype and kind.is_floating_point else kind)
+    flat = tensor.view(-1)
+    file.data.seek(file.places[name][0])
+    if tensor.dtype == kind:
+        _fill(file.data, flat, name)
+        return tensor
+    buffer = torch.empty(min(_STEP_VALUES, len(flat)), dtype=kind)
+    for start in range(0, len(flat), _STEP_VALUES):
+        values = buffer[: len(flat) - start]
+        _fill(file.data, values, name)
+        flat[start : start + _STEP_VALUES] = values
+    return tensor
+
+
+def _fill(data: BufferedReader, flat: torch.Tensor, name: str) -> None:
+    """Read a tensor's bytes into its own memory."""
+    room = flat.view(torch.uint8).numpy().data
+    while room:
+        num_bytes = data.readinto(room)
+        if not num_bytes:
+            raise CheckpointError(f"{data.name} ends within {name}: it has been cut since it was opened.")
+        room = room[num_bytes:]
 
 
 def _dequantized(nibbles: torch.Tensor, scales: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

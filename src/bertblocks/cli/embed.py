@@ -11,6 +11,7 @@ import typer
 from bertblocks._words import counted
 from bertblocks.blocks import Windowing, WindowPooling
 from bertblocks.cli.console import print_json, say
+from bertblocks.cli.loading import loading
 from bertblocks.cli.options import (
     AsJson,
     Device,
@@ -66,11 +67,12 @@ def embed(
 
     One a row: as an array (.npy), or as a column beside the table's own.
     """
-    # Imported where it is needed: --help should not wait for torch.
-    from bertblocks.data import open_table
-    from bertblocks.inference import embed_table, load_encoder
+    with loading():
+        # Imported where it is needed: --help should not wait for torch.
+        from bertblocks.data import open_table
+        from bertblocks.inference import embed_table, load_encoder
 
-    loaded = load_encoder(encoder, precision=precision, device=device)
+        loaded = load_encoder(encoder, precision=precision, device=device)
     pooling = pooling or loaded.pooling
     with Bar() as bar:
         report = embed_table(

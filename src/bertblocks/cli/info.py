@@ -157,10 +157,16 @@ def _sizes(encoder: Any) -> dict[str, Any]:
 
 
 def _precision_here() -> str:
-    from bertblocks.encoder import choose_precision, resolve_device
+    """What "auto" comes to, with its kernels, and what int8 would run on."""
+    from bertblocks.encoder import choose_kernels, choose_precision, native, resolve_device
 
     device = resolve_device("auto")
-    return f"{choose_precision('auto', device)} on {device.type} (measured)"
+    precision = choose_precision("auto", device)
+    if device.type != "cpu":
+        return f"{precision} on {device.type}"
+    kernels = {p: choose_kernels("auto", p, device) for p in (precision, "int8")}
+    why = f"; no native kernels: {native.missing()}" if native.missing() else ""
+    return f"{precision} ({kernels[precision]} kernels), or int8 ({kernels['int8']} kernels){why}"
 
 
 def _shown(value: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 
 from bertblocks._words import counted
 from bertblocks.cli.console import one_line, print_json, say
+from bertblocks.cli.loading import loading
 from bertblocks.cli.options import (
     AsJson,
     Device,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bertblocks.inference import JobReport, Prediction, Predictor
 
 _CHUNK_LINES = 1024
+_CHUNK_CHARACTERS = 2_000_000
 _SHOWN_LABELS = 3
 # Of a predicted number, in units of the deviation that the training targets had.
 _SHOWN_DECIMALS = 4
@@ -71,11 +72,12 @@ def predict(
         "--encoding": encoding != "utf-8" and text is not None,
     }
     _check_options(table, output, [name for name, idle in without_effect.items() if idle])
-    # Imported where it is needed: --help should not wait for torch.
-    from bertblocks.data import open_table
-    from bertblocks.inference import Predictor, predict_table
+    with loading():
+        # Imported where it is needed: --help should not wait for torch.
+        from bertblocks.data import open_table
+        from bertblocks.inference import Predictor, predict_table
 
-    predictor = Predictor.load(model, precision=precision, device=device)
+        predictor = Predictor.load(model, precision=precision, device=device)
     if table is not None and output is not None:
         with Bar() as bar:
             report = predict_table(
@@ -140,8 +142,7 @@ def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> Non
             "This model takes pairs of texts, which a line cannot hold: give a TABLE with --output, or both "
             "--text and --text-pair."
         )
-    lines = _stdin_lines(encoding)
-    while chunk := list(islice(lines, _CHUNK_LINES)):
+    for chunk in _chunks(_stdin_lines(encoding)):
         found = iter(predictor.predict([line for line in chunk if line.strip()]))
         # A blank line has no answer, but keeps its place: answers and texts can be put side by side.
         for prediction in (next(found) if line.strip() else None for line in chunk):
@@ -150,6 +151,20 @@ def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> Non
             else:
                 print("" if prediction is None else _short(prediction, predictor.model.task))
         sys.stdout.flush()
+
+
+def _chunks(lines: Iterator[str]) -> Iterator[list[str]]:
+    """So many lines at a time, or as many as have so many characters."""
+    chunk: list[str] = []
+    num_characters = 0
+    for line in lines:
+        chunk.append(line)
+        num_characters += len(line)
+        if len(chunk) == _CHUNK_LINES or num_characters >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, num_characters = [], 0
+    if chunk:
+        yield chunk
 
 
 def _stdin_lines(encoding: str) -> Iterator[str]:

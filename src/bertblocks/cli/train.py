@@ -16,10 +16,10 @@ from bertblocks.cli.options import (
     Device,
     Encoding,
     PoolingOption,
-    PrecisionOption,
     Sheet,
     SkipBadRows,
     StrideOption,
+    TrainingPrecisionOption,
     WindowPoolingOption,
     WindowsOption,
 )
@@ -118,7 +118,7 @@ def train(
     optimizer: Annotated[
         Literal["adamw", "google-adamw"], typer.Option(help="google-adamw: without bias correction.")
     ] = "adamw",
-    precision: PrecisionOption = "auto",
+    precision: TrainingPrecisionOption = "auto",
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Same seed and precision, same model on one machine.")] = 0,
     encoding: Encoding = "utf-8",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -14,6 +13,8 @@ from bertblocks.data.values import first_few
 from bertblocks.errors import DataError
 
 BATCH_ROWS = 4096
+# Long cells fill a batch before so many rows do.
+BATCH_CHARACTERS = 2_000_000
 # A first column without a name: pandas writes its row numbers so.
 _UNNAMED = "index"
 # Of bad rows, in a message.
@@ -97,7 +98,8 @@ class Table(Protocol):
 
         Args:
             columns: The columns to read; None reads all.
-            batch_rows: Rows a batch, counting those that cannot be read.
+            batch_rows: Most rows of a batch, counting those that cannot be read; where cells are long, a
+                batch has fewer.
 
         Raises:
             DataError: If there is no such column, or the file breaks off.
@@ -116,8 +118,7 @@ def batched(
     rows: Iterable[Row | RowProblem], columns: Sequence[str], batch_rows: int, *, encoding: str
 ) -> Iterator[TableBatch]:
     """Turn rows into batches; rows with characters that could not be decoded become problems."""
-    source = iter(rows)
-    while chunk := list(islice(source, batch_rows)):
+    for chunk in _chunks(rows, batch_rows):
         readable = [item for item in chunk if isinstance(item, Row)]
         problems = [item for item in chunk if isinstance(item, RowProblem)]
         unreadable = _unreadable_rows(readable, columns, encoding)
@@ -130,6 +131,21 @@ def batched(
             columns={name: [item.values[i] for item in readable] for i, name in enumerate(columns)},
             problems=tuple(problems),
         )
+
+
+def _chunks(rows: Iterable[Row | RowProblem], batch_rows: int) -> Iterator[list[Row | RowProblem]]:
+    """So many rows at a time, or as many as have so many characters in them; at least one."""
+    chunk: list[Row | RowProblem] = []
+    num_characters = 0
+    for row in rows:
+        chunk.append(row)
+        if isinstance(row, Row):
+            num_characters += sum([len(value) for value in row.values if isinstance(value, str | list)])
+        if len(chunk) == batch_rows or num_characters >= BATCH_CHARACTERS:
+            yield chunk
+            chunk, num_characters = [], 0
+    if chunk:
+        yield chunk
 
 
 def _unreadable_rows(rows: Sequence[Row], columns: Sequence[str], encoding: str) -> dict[int, RowProblem]:

@@ -226,7 +226,8 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
             class_weight=_of_task_labels(self.class_weight, task),
             metric=self.metric,
             patience=self.patience,
-            precision=self.precision,
+            # int8 is for answering alone.
+            precision="auto" if self.precision == "int8" else self.precision,
             device=self.device,
             seed=self.seed,
         )

@@ -42,7 +42,8 @@ class TextClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         metric: What the best epoch is chosen by; None is the accuracy, macro F1 with class_weight, and macro
             average precision for several labels.
         patience: Stop after so many epochs without a gain.
-        precision: "float32", "bfloat16", or "auto" for the fastest on this machine.
+        precision: "float32", "bfloat16", or "auto" for the fastest on this machine that answers as float32
+            does. "int8" trains as "auto" does, and predicts faster still.
         device: "cpu", "cuda", or "auto".
         seed: Of new weights, dropout, the split and the order of rows.
 

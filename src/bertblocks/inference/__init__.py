@@ -1,6 +1,7 @@
 """Texts → vectors and predictions."""
 
-from bertblocks.inference.jobs import JobReport, embed_table, predict_table
+from bertblocks.inference.job_report import JobReport
+from bertblocks.inference.jobs import embed_table, predict_table
 from bertblocks.inference.predictions import (
     Answer,
     Prediction,

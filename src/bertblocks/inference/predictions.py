@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
 from bertblocks.blocks import Task
 from bertblocks.text import Encoded
@@ -91,6 +90,24 @@ def predictions(task: Task, logits: NDArray[np.float32], encoded: Encoded) -> Pr
     )
 
 
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """Predictions of one task, one after another.
+
+    Args:
+        parts: At least one.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    return Predictions(
+        task=first.task,
+        scores=np.concatenate([part.scores for part in parts]),
+        num_tokens=np.concatenate([part.num_tokens for part in parts]),
+        truncated=np.concatenate([part.truncated for part in parts]),
+        num_unknown=np.concatenate([part.num_unknown for part in parts]),
+    )
+
+
 def scores_from_logits(task: Task, logits: NDArray[np.float32]) -> NDArray[Any]:
     """Probabilities, float32, shape (rows, labels); or numbers in the target's own unit, shape (rows,).
 
@@ -101,8 +118,14 @@ def scores_from_logits(task: Task, logits: NDArray[np.float32]) -> NDArray[Any]:
     if not len(logits):
         return np.empty((0, task.num_outputs), dtype=np.float32)
     scaled = logits.astype(np.float64) / task.temperature
-    scores = softmax(scaled, axis=1) if task.activation == "softmax" else expit(scaled)
-    return np.asarray(scores, dtype=np.float32)
+    # By numpy, as importing scipy for it takes longer than predicting a text.
+    scores = _softmax(scaled) if task.activation == "softmax" else np.exp(-np.logaddexp(0.0, -scaled))
+    return scores.astype(np.float32)
+
+
+def _softmax(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def answers(task: Task, scores: NDArray[Any]) -> list[Answer]:

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from bertblocks.assembly import DEFAULT_BATCH_TOKENS, AssembledModel, load_model, run_packed
+from bertblocks.assembly import (
+    AssembledModel,
+    default_batch_tokens,
+    lanes_of,
+    load_model,
+    run_packed,
+    weights_dtype,
+)
 from bertblocks.checkpoints import resolve_encoder
 from bertblocks.data import ModelInput
-from bertblocks.encoder import Precision, choose_precision, resolve_device, to_precision
+from bertblocks.encoder import (
+    Kernels,
+    Precision,
+    choose_kernels,
+    choose_precision,
+    resolve_device,
+    to_precision,
+)
 from bertblocks.errors import DataError
-from bertblocks.inference.predictions import Predictions, predictions
+from bertblocks.inference.predictions import Predictions, joined, predictions
+from bertblocks.inference.text_windows import encoded_windows
+from bertblocks.text import Encoded
+from bertblocks.text.workers import TokenizerWorkers, usual_num_workers
 
 
 def model_folder(path: str | os.PathLike[str]) -> Path:
@@ -33,9 +51,13 @@ class Predictor:
     Args:
         model: An assembled model. Its module is put into evaluation mode and shared, or copied where the
             precision or the device is another.
-        precision: "auto" takes the fastest on this machine.
+        precision: "auto" takes the fastest on this machine that answers as float32 does; "int8" is faster
+            still.
         device: "auto" takes CUDA where there is one.
-        batch_tokens: Most tokens of a batch.
+        kernels: What runs the products; "auto" takes the preferred ones of this machine.
+        batch_tokens: Most tokens of a batch; None is what suits the device.
+        num_workers: Processes that tokenize where there are thousands of texts; None is what suits the
+            device: some for a GPU, none on a CPU.
         in_place: Convert the model's own module: nobody else needs it as it is.
     """
 
@@ -45,39 +67,59 @@ class Predictor:
         *,
         precision: Precision = "auto",
         device: str = "auto",
-        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        kernels: Kernels = "auto",
+        batch_tokens: int | None = None,
+        num_workers: int | None = None,
         in_place: bool = False,
     ) -> None:
         self.device = resolve_device(device)
         self.precision = choose_precision(precision, self.device)
-        self.batch_tokens = batch_tokens
+        self.kernels = choose_kernels(kernels, self.precision, self.device)
+        self.batch_tokens = default_batch_tokens(self.device) if batch_tokens is None else batch_tokens
+        self.num_workers = usual_num_workers(self.device.type) if num_workers is None else num_workers
         self.model = model
         self._module = model.module
         weight = next(model.module.parameters())
-        if self.precision != "float32" or weight.device != self.device or weight.dtype != torch.float32:
+        as_it_is = self.precision == "float32" and self.kernels == "plain"
+        if not as_it_is or weight.device != self.device or weight.dtype != torch.float32:
             module = model.module if in_place else copy.deepcopy(model.module)
             self._module = module.to(self.device)
-        to_precision(self._module.encoder, self.precision)
+        to_precision(self._module.encoder, self.precision, self.kernels)
         self._module.eval()
 
     @classmethod
     def load(
-        cls, folder: str | os.PathLike[str], *, precision: Precision = "auto", device: str = "auto"
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        precision: Precision = "auto",
+        device: str = "auto",
+        kernels: Kernels = "auto",
     ) -> Predictor:
         """Load a model folder, or the zip of one.
 
         Raises:
             CheckpointError: If the folder is not a finished model.
         """
-        model = load_model(model_folder(folder))
-        return cls(model, precision=precision, device=device, in_place=True)
+        chosen = choose_precision(precision, resolve_device(device))
+        model = load_model(model_folder(folder), dtype=weights_dtype(chosen))
+        return cls(model, precision=chosen, device=device, kernels=kernels, in_place=True)
 
-    def predict(self, texts: Sequence[ModelInput], pairs: Sequence[str] | None = None) -> Predictions:
+    def predict(
+        self,
+        texts: Sequence[ModelInput],
+        pairs: Sequence[str] | None = None,
+        *,
+        deduplicate: bool = True,
+    ) -> Predictions:
         """Predict every text, or pair of texts.
+
+        Of many, some thousand are computed at a time, while the next are tokenized.
 
         Args:
             texts: Texts, or the first ones of pairs; lists of integers for a model of token ids.
             pairs: The second ones, for a model with two text inputs.
+            deduplicate: Whether texts of equal ids among those computed together are computed once.
 
         Raises:
             DataError: If an item is no text or list of ids, or pairs are missing or too many.
@@ -90,6 +132,31 @@ class Predictor:
                 f"Found {found}, but this model takes {expected}: "
                 f"{' and '.join(repr(column) for column in columns)}."
             )
-        encoded = self.model.encode(texts, pairs)
-        logits = run_packed(self._module, encoded, batch_tokens=self.batch_tokens, device=self.device)
+        with self.tokenizing() as encode, encoded_windows(encode, texts, pairs) as windows:
+            return joined([self.predict_encoded(encoded, deduplicate=deduplicate) for encoded in windows])
+
+    @contextmanager
+    def tokenizing(self) -> Iterator[Callable[..., Encoded]]:
+        """Give what encodes as model.encode does, in worker processes where there are any."""
+        if self.model.tokenizer is None or not self.num_workers:
+            yield self.model.encode
+            return
+        with TokenizerWorkers(self.model.tokenizer, self.num_workers) as workers:
+            yield workers.encode
+
+    def predict_encoded(self, encoded: Encoded, *, deduplicate: bool = True) -> Predictions:
+        """Predict what model.encode gave, all of it together.
+
+        Args:
+            encoded: Token ids of texts, or pairs of texts.
+            deduplicate: As for predict.
+        """
+        logits = run_packed(
+            self._module,
+            encoded,
+            batch_tokens=self.batch_tokens,
+            device=self.device,
+            deduplicate=deduplicate,
+            num_lanes=lanes_of(self.device),
+        )
         return predictions(self.model.task, logits, encoded)

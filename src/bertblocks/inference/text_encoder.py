@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from bertblocks.assembly import (
-    DEFAULT_BATCH_TOKENS,
     TextModel,
     check_fit,
+    default_batch_tokens,
+    distinct_rows,
+    lanes_of,
     load_encoder_module,
     pack,
     run_packed,
+    weights_dtype,
 )
 from bertblocks.batching import plan_sorted
 from bertblocks.blocks import BertTokenizer, Windowing
@@ -33,16 +36,20 @@ from bertblocks.checkpoints import (
 from bertblocks.encoder import (
     BertEncoder,
     EncoderConfig,
+    Kernels,
     PackedTokens,
     Pooling,
     Precision,
     WindowPooling,
+    choose_kernels,
     choose_precision,
     resolve_device,
     to_precision,
 )
 from bertblocks.errors import CheckpointError, ConfigError
+from bertblocks.inference.text_windows import encoded_windows
 from bertblocks.text import Encoded, Tokenizer, load_encoder_tokenizer
+from bertblocks.text.workers import TokenizerWorkers, usual_num_workers
 
 
 class TextEncoder:
@@ -51,10 +58,14 @@ class TextEncoder:
     Args:
         encoder: In evaluation mode; converted to the precision in place.
         tokenizer: Of the encoder's vocabulary.
-        precision: "auto" takes the fastest on this machine.
+        precision: "auto" takes the fastest on this machine that answers as float32 does; "int8" is faster
+            still.
         device: "auto" takes CUDA where there is one.
+        kernels: What runs the products; "auto" takes the preferred ones of this machine.
         pooling: What encode() gives unless it is told otherwise.
         window_pooling: How it joins windows, likewise; whether texts are read in windows says the tokenizer.
+        num_workers: Processes that tokenize where there are thousands of texts; None is what suits the
+            device: some for a GPU, none on a CPU.
     """
 
     def __init__(
@@ -64,8 +75,10 @@ class TextEncoder:
         *,
         precision: Precision = "auto",
         device: str = "auto",
+        kernels: Kernels = "auto",
         pooling: Pooling = "cls",
         window_pooling: WindowPooling = "average",
+        num_workers: int | None = None,
     ) -> None:
         check_fit(tokenizer, encoder.config)
         self.device = resolve_device(device)
@@ -73,7 +86,9 @@ class TextEncoder:
         self.tokenizer = tokenizer
         self.pooling: Pooling = pooling
         self.window_pooling: WindowPooling = window_pooling
-        self._encoder = to_precision(encoder, self.precision).to(self.device).eval()
+        self.num_workers = usual_num_workers(self.device.type) if num_workers is None else num_workers
+        self.kernels = choose_kernels(kernels, self.precision, self.device)
+        self._encoder = to_precision(encoder.to(self.device), self.precision, self.kernels).eval()
 
     @property
     def config(self) -> EncoderConfig:
@@ -89,9 +104,12 @@ class TextEncoder:
         windows: Windowing | None = None,
         stride: int | None = None,
         window_pooling: WindowPooling | None = None,
-        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        batch_tokens: int | None = None,
+        deduplicate: bool = True,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """Turn texts into vectors.
+
+        Of many, some thousand are computed at a time, while the next are tokenized.
 
         Args:
             texts: Texts in any order; the result keeps it.
@@ -106,7 +124,8 @@ class TextEncoder:
             stride: With "slide", tokens from one window's beginning to the next; where nothing else says it,
                 three quarters of a window's room for text.
             window_pooling: With "slide", "average" or "max" over the windows' vectors.
-            batch_tokens: Most tokens of a batch.
+            batch_tokens: Most tokens of a batch; None is what suits the device.
+            deduplicate: Whether texts of equal ids among those computed together are computed once.
 
         Returns:
             float32, shape (texts, hidden size); for "sequence" a list of (tokens, hidden size) arrays.
@@ -122,17 +141,24 @@ class TextEncoder:
                 'several windows: set windows="truncate", or another output.'
             )
         self.check_window_pooling(windows, window_pooling)
-        encoded = self.tokenize(texts, sequence_length, windows=windows, stride=stride)
-        if output == "sequence":
-            rows: list[NDArray[np.float32]] = [np.empty((0, 0), dtype=np.float32)] * len(encoded)
-            lengths = [len(ids) for ids in encoded.ids]
-            for batch in plan_sorted(lengths, batch_tokens):
-                for index, row in zip(batch, self._sequences(pack(encoded, batch)), strict=True):
-                    rows[index] = row
-            return rows
-        return self.vectors(
-            encoded, output or self.pooling, window_pooling=window_pooling, batch_tokens=batch_tokens
-        )
+        tokenizer = self.tokenizer_for(sequence_length, windows, stride)
+        with (
+            TokenizerWorkers(tokenizer, self.num_workers) as workers,
+            encoded_windows(workers.encode, texts) as parts,
+        ):
+            if output == "sequence":
+                return [row for part in parts for row in self._sequences(part, batch_tokens, deduplicate)]
+            vectors = [
+                self.vectors(
+                    part,
+                    output or self.pooling,
+                    window_pooling=window_pooling,
+                    batch_tokens=batch_tokens,
+                    deduplicate=deduplicate,
+                )
+                for part in parts
+            ]
+        return _stacked(vectors)
 
     def tokenize(
         self,
@@ -188,9 +214,10 @@ class TextEncoder:
         output: Pooling,
         *,
         window_pooling: WindowPooling | None = None,
-        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        batch_tokens: int | None = None,
+        deduplicate: bool = True,
     ) -> NDArray[np.float32]:
-        """Turn tokenized texts into one vector each; arguments as encode's.
+        """Turn tokenized texts into one vector each, all of them together; arguments as encode's.
 
         Returns:
             float32, shape (texts, hidden size).
@@ -198,42 +225,88 @@ class TextEncoder:
         if output not in get_args(Pooling):
             raise ConfigError(f"output is {output!r}, but must be cls, average, max or sequence.")
         model = TextModel(self._encoder, output, nn.Sequential(), window_pooling or self.window_pooling)
-        vectors = run_packed(model.pooled, encoded, batch_tokens=batch_tokens, device=self.device)
+        vectors = run_packed(
+            model.pooled,
+            encoded,
+            batch_tokens=batch_tokens,
+            device=self.device,
+            deduplicate=deduplicate,
+            num_lanes=lanes_of(self.device),
+        )
         return vectors if len(vectors) else np.empty((0, self.config.hidden_size), dtype=np.float32)
 
+    def _sequences(
+        self, encoded: Encoded, batch_tokens: int | None, deduplicate: bool
+    ) -> list[NDArray[np.float32]]:
+        """Every token's vector of every text."""
+        distinct = distinct_rows(encoded) if deduplicate else None
+        chosen = np.arange(len(encoded)) if distinct is None else distinct.first
+        rows: dict[int, NDArray[np.float32]] = {}
+        budget = default_batch_tokens(self.device) if batch_tokens is None else batch_tokens
+        for batch in plan_sorted([len(encoded.ids[index]) for index in chosen], budget):
+            found = self._hidden_states(pack(encoded, chosen[batch]))
+            rows.update(zip(batch.tolist(), found, strict=True))
+        if distinct is None or len(rows) == len(encoded):
+            return [rows[index] for index in range(len(encoded))]
+        # Copies: who changes one text's vectors should not change another's.
+        return [rows[index].copy() for index in distinct.inverse.tolist()]
+
     @torch.inference_mode()
-    def _sequences(self, packed: PackedTokens) -> Iterator[NDArray[np.float32]]:
+    def _hidden_states(self, packed: PackedTokens) -> Iterator[NDArray[np.float32]]:
         hidden_TD = self._encoder(packed.to(self.device), "sequence").float().cpu()
         return (row.numpy() for row in hidden_TD.split(packed.lengths))
 
 
+def _stacked(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Rows one after another; parts are let go, so that there are not two of all at once."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=np.float32)
+    end = len(rows)
+    while parts:
+        part = parts.pop()
+        rows[end - len(part) : end] = part
+        end -= len(part)
+    return rows
+
+
 def load_encoder(
-    source: str | os.PathLike[str], *, precision: Precision = "auto", device: str = "auto"
+    source: str | os.PathLike[str],
+    *,
+    precision: Precision = "auto",
+    device: str = "auto",
+    kernels: Kernels = "auto",
 ) -> TextEncoder:
     """Load an encoder with its tokenizer, to read texts as the folder says.
 
     Args:
         source: A named encoder ("mini", "multilingual-cased", "english-uncased"), `org/name` on the hub, or a
             folder: Hugging Face's, or a model of ours.
-        precision: "auto" takes the fastest on this machine.
+        precision: "auto" takes the fastest on this machine that answers as float32 does; "int8" is faster
+            still.
         device: "auto" takes CUDA where there is one.
+        kernels: What runs the products: "native" (our own, compiled), "zentorch", "onednn" or "plain" (torch
+            alone); "auto" takes the preferred ones of this machine.
 
     Raises:
         CheckpointError: If weights or tokenizer cannot be found or read, or it is a model of token ids.
     """
+    precision = choose_precision(precision, resolve_device(device))
     folder: Path = resolve_encoder(source)
     block = _tokenizer_block(folder)
     defaults = encoder_defaults(folder)
-    encoder = load_encoder_module(read_checkpoint(folder))
+    # Before the weights: what reading it takes for a moment is then not held beside them.
     length = defaults.sequence_length if block is None else block.sequence_length
     tokenizer = load_encoder_tokenizer(source, folder, sequence_length=length)
     if block is not None:
         tokenizer = tokenizer.with_windows(block.windows, block.stride)
+    encoder = load_encoder_module(read_checkpoint(folder, dtype=weights_dtype(precision)))
     return TextEncoder(
         encoder,
         tokenizer,
         precision=precision,
         device=device,
+        kernels=kernels,
         pooling=defaults.pooling,
         window_pooling=BertTokenizer.window_pooling if block is None else block.window_pooling,
     )
