@@ -8,6 +8,7 @@ import platform
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,16 @@ class TransformersTrainer:
     """transformers' Trainer on a sequence classification model of its own."""
 
     def __init__(
-        self, folder: Path, rows: Rows, *, epochs: int, learning_rate: float, seed: int, bfloat16: bool
+        self,
+        folder: Path,
+        rows: Rows,
+        *,
+        epochs: int,
+        learning_rate: float,
+        seed: int,
+        bfloat16: bool,
+        use_cpu: bool = True,
+        callbacks: Sequence[transformers.TrainerCallback] = (),
     ) -> None:
         transformers.set_seed(seed)
         self._rows = rows
@@ -72,7 +82,7 @@ class TransformersTrainer:
             max_grad_norm=1.0,
             lr_scheduler_type="linear",
             bf16=bfloat16,
-            use_cpu=True,
+            use_cpu=use_cpu,
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
@@ -87,11 +97,17 @@ class TransformersTrainer:
         )
         self._trainer.remove_callback(transformers.PrinterCallback)
         self._clock = _StepClock()
-        self._trainer.add_callback(self._clock)
+        for callback in (self._clock, *callbacks):
+            self._trainer.add_callback(callback)
 
     def train(self) -> float:
         """Train; seconds in training steps alone, as bertblocks counts its own."""
         self._trainer.train()
+        return sum(self.step_seconds)
+
+    @property
+    def step_seconds(self) -> list[float]:
+        """Of each training step so far."""
         return self._clock.seconds
 
     def scores(self) -> np.ndarray:
@@ -114,17 +130,17 @@ class TransformersTrainer:
 
 
 class _StepClock(transformers.TrainerCallback):
-    """Adds up the time from each step's beginning, its batch at hand, to its end."""
+    """Times each step from its beginning, its batch at hand, to its end."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.seconds: list[float] = []
         self._begin = 0.0
 
     def on_step_begin(self, *arguments: Any, **options: Any) -> None:
         self._begin = time.perf_counter()
 
     def on_step_end(self, *arguments: Any, **options: Any) -> None:
-        self.seconds += time.perf_counter() - self._begin
+        self.seconds.append(time.perf_counter() - self._begin)
 
 
 def quiet_transformers() -> None:
