@@ -13,7 +13,7 @@ KERNELS = Extension(
     "bertblocks.encoder.native._kernels",
     sources=[f"{SOURCES}/{name}.c" for name in ("attention", "linear", "module", "norm")],
     depends=[f"{SOURCES}/{name}.h" for name in ("attention_impl", "kernels", "simd")],
-    extra_compile_args=["-O3", "-fopenmp", "-Wall", "-Wextra"],
+    extra_compile_args=["-O3", "-g0", "-fopenmp", "-Wall", "-Wextra"],
     extra_link_args=["-fopenmp"],
     py_limited_api=True,
     optional=True,

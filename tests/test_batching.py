@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertblocks.batching import plan_sorted, plan_steps
+from bertblocks.batching import plan_lanes, plan_sorted, plan_steps
 from bertblocks.errors import ConfigError
 
 LENGTHS = st.lists(st.integers(1, 600), max_size=200)
@@ -88,3 +88,19 @@ def test_a_batch_without_room_is_refused(budget):
         list(plan_sorted([], budget))
     with pytest.raises(ConfigError, match="texts 0"):
         list(plan_steps([1, 2], step_tokens=5, min_texts=0, seed=(0,)))
+
+
+@pytest.mark.parametrize("num_lanes", [1, 2, 3, 16])
+@pytest.mark.parametrize("num_texts", [0, 1, 5, 96, 1000])
+def test_lanes_have_as_many_batches_within_the_budget(num_lanes, num_texts):
+    lengths = np.random.default_rng(0).integers(3, 200, num_texts)
+    batches = plan_lanes(lengths, 1024, num_lanes)
+    assert sorted(index for batch in batches for index in batch.tolist()) == list(range(num_texts))
+    assert all(lengths[batch].sum() <= 1024 for batch in batches)
+    if lengths.sum() > 200 * num_lanes:
+        assert len(batches) % num_lanes == 0 or lengths.sum() / len(batches) > 1024 * 0.9
+
+
+def test_few_tokens_are_shared_by_the_lanes():
+    # One batch would hold them all, and one lane would do all the work.
+    assert [len(batch) for batch in plan_lanes([50] * 10, 1024, 2)] == [5, 5]

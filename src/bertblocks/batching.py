@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -43,13 +44,17 @@ def plan_lanes(
     lengths = np.asarray(lengths, dtype=np.int64)
     if num_lanes < 2 or not len(lengths):
         return list(plan_sorted(lengths, batch_tokens))
-    num_tokens = int(lengths.sum())
-    num_batches = -(-num_tokens // max(1, batch_tokens * num_lanes)) * num_lanes
-    # Batches do not come out full, so the smallest budget that might do is raised until it does.
-    for budget in range(-(-num_tokens // max(1, num_batches)), batch_tokens, max(1, batch_tokens // 64)):
-        batches = list(plan_sorted(lengths, budget))
-        if len(batches) <= num_batches:
-            return batches
+    if num_lanes > 1 and batch_tokens > 0:
+        num_tokens = int(lengths.sum())
+        fewest_turns = math.ceil(num_tokens / (batch_tokens * num_lanes))
+        # Batches do not come out full: the smallest budget that might do is raised until it does, or there is
+        # a turn more.
+        for num_batches in (fewest_turns * num_lanes, (fewest_turns + 1) * num_lanes):
+            smallest = math.ceil(num_tokens / max(1, num_batches))
+            for budget in range(smallest, batch_tokens, max(1, batch_tokens // 64)):
+                batches = list(plan_sorted(lengths, budget))
+                if len(batches) <= num_batches:
+                    return batches
     return list(plan_sorted(lengths, batch_tokens))
 
 

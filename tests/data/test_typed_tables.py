@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertblocks.data import parquet_tables
 from bertblocks.data.tables import open_table
 from bertblocks.errors import ConfigError, DataError
 
@@ -158,6 +159,15 @@ def test_parquet_rows_are_numbered_over_batches(tmp_path):
     assert [row for batch in batches for row in batch.rows] == list(range(1, 11))
     assert [value for batch in batches for value in batch.columns["a.b"]] == list(range(10))
     assert list(batches[0].columns) == ["c", "a.b"]
+
+
+def test_parquet_batches_of_long_texts_have_fewer_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_tables, "BATCH_CHARACTERS", 100_000)
+    texts = [f"{i}" * 1000 for i in range(300)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "t.parquet")
+    batches = list(open_table(tmp_path / "t.parquet").batches())
+    assert len(batches) > 1 and [row for batch in batches for row in batch.rows] == list(range(1, 301))
+    assert [text for batch in batches for text in batch.columns["text"]] == texts
 
 
 def test_parquet_files_that_cannot_be_used(tmp_path):

@@ -67,6 +67,33 @@ def test_csv_writes_lists_as_json_and_not_a_number_as_missing(tmp_path):
     assert path.read_bytes().decode() == 'a,b,c\n"[""ä"", 1]",,0.5\n"{""b"": null}",true,"[1, 2]"\n'
 
 
+VECTORS = [np.array([0.1, -2.5, 1e-30, 3e38], dtype=np.float32), None, np.zeros(0, dtype=np.float32)]
+
+
+def test_vectors_have_as_many_digits_as_they_need(tmp_path):
+    batch = {"id": ["a", None, "ü"], "vector": VECTORS}
+    _write(tmp_path / "t.csv", batch)
+    _write(tmp_path / "t.jsonl", batch)
+    assert _read(tmp_path / "t.csv")["vector"] == ["[0.1, -2.5, 1e-30, 3e+38]", None, "[]"]
+    found = _read(tmp_path / "t.jsonl")
+    assert found["id"] == batch["id"] and found["vector"][1:] == [None, []]
+    assert np.array_equal(np.array(found["vector"][0], dtype=np.float32), VECTORS[0])
+
+
+def test_every_float32_comes_back_as_it_was(tmp_path):
+    bits = np.random.default_rng(0).integers(0, 2**32, 20_000, dtype=np.uint32)
+    vector = bits.view(np.float32)
+    vector = vector[np.isfinite(vector)]
+    _write(tmp_path / "t.jsonl", {"vector": [vector]})
+    assert np.array_equal(np.array(_read(tmp_path / "t.jsonl")["vector"][0], dtype=np.float32), vector)
+
+
+def test_vectors_that_are_not_finite_have_gaps(tmp_path):
+    vector = np.array([1, np.nan, np.inf], dtype=np.float32)
+    _write(tmp_path / "t.jsonl", {"vector": [vector]})
+    assert _read(tmp_path / "t.jsonl")["vector"] == [[1.0, None, None]]
+
+
 def test_json_has_no_nan(tmp_path):
     path = tmp_path / "t.jsonl"
     _write(path, {"a": [float("nan"), float("inf"), [np.float32("nan"), 1.0]]})
@@ -92,6 +119,13 @@ def test_parquet_gathers_small_batches_into_row_groups(tmp_path, monkeypatch):
     with pq.ParquetFile(path) as file:
         assert file.metadata.num_row_groups == 3
     assert _read(path)["n"] == [i for i in range(12) for _ in range(2)]
+
+
+def test_parquet_gathers_no_more_than_fits(tmp_path, monkeypatch):
+    monkeypatch.setattr("bertblocks.data.writers._ROW_GROUP_BYTES", 5000)
+    _write(tmp_path / "t.parquet", *[{"a": ["x" * 1000] * 3}] * 4)
+    with pq.ParquetFile(tmp_path / "t.parquet") as file:
+        assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [6, 6]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])

@@ -10,7 +10,7 @@ from bertblocks.assembly.batches import (
 )
 from bertblocks.assembly.building import build, load_encoder_module, weights_dtype
 from bertblocks.assembly.fitting import check_fit, check_task, load_block_tokenizer
-from bertblocks.assembly.lanes import lanes_of
+from bertblocks.assembly.lanes import lanes, lanes_of
 from bertblocks.assembly.model import TextModel
 from bertblocks.assembly.sizes import built_sizes
 
@@ -25,6 +25,7 @@ __all__ = [
     "check_task",
     "default_batch_tokens",
     "distinct_rows",
+    "lanes",
     "lanes_of",
     "load_block_tokenizer",
     "load_encoder_module",

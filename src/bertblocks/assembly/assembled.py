@@ -115,8 +115,8 @@ class AssembledModel:
         if self.module.encoder.kernels is not None:
             raise ConfigError(
                 f"The model's encoder was prepared for the {self.module.encoder.kernels} kernels, whose "
-                "weights are not what a model folder holds. Save the model before it is prepared, or copy its "
-                "folder."
+                "weights are not what a model folder holds. Save the model before it is prepared, or copy "
+                "its folder."
             )
         state = {name: tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
         with replace_folder_when_done(target) as unfinished:

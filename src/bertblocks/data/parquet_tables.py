@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bertblocks.data.batches import (
+    BATCH_CHARACTERS,
     BATCH_ROWS,
     RowProblem,
     TableBatch,
@@ -24,6 +25,8 @@ from bertblocks.errors import DataError
 
 # Without a buffer pyarrow holds a whole row group, which may be the whole file.
 _BUFFER_BYTES = 1 << 20
+# Decoded at once: how long their cells are is only known afterwards.
+_PART_ROWS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +54,29 @@ class ParquetTable:
         first = 1
         with _opened(self.path) as file:
             # Columns by position would be safer than by path, but pyarrow selects nested fields by path too.
-            for batch in file.iter_batches(batch_size=batch_rows, columns=list(wanted)):
+            parts = file.iter_batches(batch_size=min(batch_rows, _PART_ROWS), columns=list(wanted))
+            for batch in _joined(parts, batch_rows):
                 yield _table_batch(batch, wanted, first)
                 first += batch.num_rows
+
+
+def _joined(parts: Iterator[Any], batch_rows: int) -> Iterator[Any]:
+    """Parts put together to batches of at most so many rows; where cells are long, of fewer."""
+    waiting: list[Any] = []
+    num_rows = num_bytes = 0
+    for part in parts:
+        if waiting and (num_rows + part.num_rows > batch_rows or num_bytes > BATCH_CHARACTERS):
+            yield _one(waiting)
+            waiting, num_rows, num_bytes = [], 0, 0
+        waiting.append(part)
+        num_rows += part.num_rows
+        num_bytes += part.nbytes
+    if waiting:
+        yield _one(waiting)
+
+
+def _one(parts: list[Any]) -> Any:
+    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0] if len(parts) > 1 else parts[0]
 
 
 def open_parquet(path: Path) -> ParquetTable:

@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
@@ -18,6 +18,8 @@ from bertblocks.data.tables import CSV_ENDINGS, JSON_ENDINGS, PARQUET_ENDINGS
 from bertblocks.errors import ConfigError, DataError
 
 _ROW_GROUP_ROWS = 65_536
+# Of long texts or vectors so many rows would fill the memory.
+_ROW_GROUP_BYTES = 32 << 20
 
 
 class _Format(Protocol):
@@ -142,7 +144,10 @@ class _CsvFile:
         self._writer.writerow(columns)
 
     def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        cells = [[_cell(value) for value in values] for values in columns.values()]
+        cells = [
+            _vectors_as_json(values) if _are_vectors(values) else [_cell(value) for value in values]
+            for values in columns.values()
+        ]
         self._writer.writerows(zip(*cells, strict=True))
 
     def close(self) -> None:
@@ -162,8 +167,21 @@ class _JsonLinesFile:
         self._file = file
 
     def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        vectors = {name: _vectors_as_json(values) for name, values in columns.items() if _are_vectors(values)}
+        if vectors:
+            self._write_joined(
+                [vectors.get(name) or map(_json, values) for name, values in columns.items()], columns
+            )
+            return
         for values in zip(*columns.values(), strict=True):
             self._file.write(_json(dict(zip(columns, values, strict=True))) + "\n")
+
+    def _write_joined(self, cells: Sequence[Iterable[str | None]], names: Iterable[str]) -> None:
+        """Objects put together of their values' JSON."""
+        keys = [_json(name) for name in names]
+        for row in zip(*cells, strict=True):
+            pairs = ", ".join([f"{key}: {cell or 'null'}" for key, cell in zip(keys, row, strict=True)])
+            self._file.write(f"{{{pairs}}}\n")
 
     def close(self) -> None:
         self._file.close()
@@ -183,7 +201,9 @@ class _ParquetFile:
         if self._schema is None:
             self._schema = _schema_of(columns)
         self._waiting.append(_record_batch(columns, self._schema))
-        if sum(batch.num_rows for batch in self._waiting) >= _ROW_GROUP_ROWS:
+        num_rows = sum(batch.num_rows for batch in self._waiting)
+        num_bytes = sum(batch.nbytes for batch in self._waiting)
+        if num_rows >= _ROW_GROUP_ROWS or num_bytes >= _ROW_GROUP_BYTES:
             self._flush()
 
     def close(self) -> None:
@@ -236,6 +256,34 @@ def _arrow(name: str, values: Sequence[Any], kind: Any) -> Any:
             f"Column {name!r}{expected}, cannot hold what was given: {error}. Give one type to a column, "
             "or say it with schema=."
         ) from error
+
+
+def _are_vectors(values: Sequence[Any]) -> bool:
+    """Whether a column holds finite float32 vectors, besides missing values."""
+    vectors = [value for value in values if value is not None]
+    return bool(vectors) and all(
+        isinstance(vector, np.ndarray)
+        and vector.ndim == 1
+        and vector.dtype == np.float32
+        and bool(np.isfinite(vector).all())
+        for vector in vectors
+    )
+
+
+def _vectors_as_json(values: Sequence[Any]) -> list[str | None]:
+    """JSON lists with as many digits as a float32 has; None for missing vectors.
+
+    By Arrow, a column at once: number by number, writing a vector takes a tenth of the time that the encoder
+    takes for a short text.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    vectors = [np.empty(0, dtype=np.float32) if value is None else value for value in values]
+    offsets = np.cumsum([0, *map(len, vectors)], dtype=np.int32)
+    digits = pa.array(np.concatenate(vectors)).cast(pa.string())
+    lists = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), digits), ", ").to_pylist()
+    return [None if value is None else f"[{numbers}]" for value, numbers in zip(values, lists, strict=True)]
 
 
 def _cell(value: Any) -> Any:

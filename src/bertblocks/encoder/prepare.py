@@ -12,6 +12,7 @@ from bertblocks.encoder.add_norm import AddNorm
 from bertblocks.encoder.attention import SelfAttention
 from bertblocks.encoder.config import Activation
 from bertblocks.encoder.encoder import BertEncoder
+from bertblocks.encoder.freed_memory import give_back_freed_memory
 from bertblocks.encoder.layer import EncoderLayer, FeedForward
 from bertblocks.encoder.linear import Kernels, Product, choose_kernels, kernel_linear
 from bertblocks.errors import ConfigError
@@ -45,6 +46,7 @@ def to_precision(encoder: BertEncoder, precision: Product, kernels: Kernels = "a
         preparation.prepare_attention(attention, is_last=index == len(encoder.layers))
         preparation.prepare_feed_forward(feed_forward)
         layer.to(dtype)
+    give_back_freed_memory()
     encoder.kernels = chosen if (precision, chosen) not in _TORCH_ALONE else None
     return encoder
 
