@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-# Dense bfloat16 TFLOP/s of the makers' data sheets, without sparsity; the first part of a name that fits counts.
+# Dense bfloat16 TFLOP/s of the makers' data sheets, without sparsity; the first part of a name that fits.
 _DATA_SHEETS = (
     ("B200", 2250.0),
     ("H200", 989.0),

@@ -1,8 +1,8 @@
 """Fine-tuning on a GPU: bertblocks beside transformers' Trainer, both in bfloat16; part of gpu.py.
 
-The same weights, texts, rate, warm-up, decay, clipping and dropout; 32 texts a step, on average for bertblocks.
-Timed is from the end of the second step to the end of the last one, the making of batches included; loading and
-tokenization are not.
+The same weights, texts, rate, warm-up, decay, clipping and dropout; 32 texts a step, on average for
+bertblocks. Timed is from the end of the second step to the end of the last one, the making of batches
+included; loading and tokenization are not.
 """
 
 from __future__ import annotations
