@@ -31,8 +31,8 @@ format: $(VENV)/.installed-dev
 # Some 20 minutes for inference on two cores; on a machine that does nothing else.
 benchmark: $(BENCHMARK)/.installed
 	$(BENCHMARK)/bin/python benchmarks/inference.py
+	$(BENCHMARK)/bin/python benchmarks/training_speed.py --output benchmarks/results/training_speed.json
 	$(BENCHMARK)/bin/python benchmarks/fine_tuning.py speed --rows 400 --output benchmarks/results/fine_tuning_speed.json
-# Training speed at BERT-Base's shape: here.
 
 # What bertblocks is compared with has an environment of its own.
 $(BENCHMARK)/.installed: pyproject.toml setup.py constraints.txt benchmarks/requirements.txt $(wildcard src/bertblocks/encoder/native/*.[ch])
@@ -55,4 +55,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) quickstart
+	rm -rf $(VENV) $(BENCHMARK) quickstart
