@@ -1,6 +1,8 @@
 """Markdown tables from result files of int8_quality.py and int8_vectors.py, as docs/precision.md has them.
 
-python benchmarks/int8_tables.py benchmarks/results/int8_quality_*.json
+    python benchmarks/int8_tables.py benchmarks/results/int8_quality_*.json
+
+Losses are in points, with their 95 % intervals.
 """
 
 from __future__ import annotations
@@ -13,41 +15,35 @@ from typing import Any
 
 # A language loses too much where even the lower end of its interval lies beyond.
 LIMIT = 1.0
-# The name of the metric that has a worst language and a worst script.
+# Of each table, the metric that is shown.
 METRICS = {"sib200": "accuracy", "umsab": "macro_f1", "stsb": "pearson"}
+OTHERS = ("bfloat16", "int8")
 
 
 def quality_rows(records: list[dict[str, Any]]) -> Iterator[str]:
-    """A row a run: means over the languages, and the language and the script that lose most."""
-    yield (
-        "| table, encoder | metric | float32 | bfloat16 loses | int8 loses | int8 changes "
-        f"| int8, worst script | int8, worst language | beyond {LIMIT:g} |\n" + "|---" * 9 + "|"
-    )
+    """A row a run: means over the languages, and the script and the language that lose most in int8."""
+    heads = ["float32", "bfloat16 loses", "int8 loses", "changed", "worst script", "worst language"]
+    yield f"| table, encoder, seed | {' | '.join(heads)} |\n|---" + "|---" * len(heads) + "|"
+    beyond: list[str] = []
     for record in records:
-        yield _quality_row(record)
-
-
-def _quality_row(record: dict[str, Any]) -> str:
-    settings = record["environment"]["settings"]
-    name, metric = settings["table"], METRICS[settings["table"]]
-    mean, *groups = record["results"]
-    # Codes of languages are longer than the four letters of a script's, but for those without a script.
-    languages = [group for group in groups if group["languages"] == 1 and not _is_script(group, groups)]
-    scripts = [group for group in groups if _is_script(group, groups)]
-    beyond = sum(group[metric]["int8"][1] > LIMIT for group in languages)
-    moved = f"{mean['changed']['int8']:.3f}" if name == "stsb" else f"{mean['changed']['int8']:.1%}"
-    cells = (
-        f"{name}, {settings['encoder']}, seed {settings['seed']}",
-        metric,
-        f"{mean[metric]['float32']:.2f}",
-        interval(mean[metric]["bfloat16"]),
-        interval(mean[metric]["int8"]),
-        moved,
-        worst(scripts, metric),
-        worst(languages, metric),
-        f"{beyond} of {len(languages)}",
-    )
-    return f"| {' | '.join(cells)} |"
+        settings = record["environment"]["settings"]
+        table, metric = settings["table"], METRICS[settings["table"]]
+        mean, *groups = record["results"]
+        scripts = [group for group in groups if _is_script(group, groups)]
+        languages = [group for group in groups if group not in scripts]
+        changed = mean["changed"]["int8"]
+        cells = (
+            f"{table}, {settings['encoder']}, {settings['seed']}",
+            f"{metric} {mean[metric]['float32']:.2f}",
+            f"{mean[metric]['bfloat16'][0]:+.2f}",
+            interval(mean[metric]["int8"]),
+            f"by {changed:.3f}" if table == "stsb" else f"{changed:.1%}",
+            worst(scripts, metric),
+            worst(languages, metric) if len(languages) > 1 else "",
+        )
+        yield f"| {' | '.join(cells)} |"
+        beyond += [f"{table} {group['group']}" for group in groups if group[metric]["int8"][1] > LIMIT]
+    yield f"\nWhose whole interval lies beyond {LIMIT:g}: {', '.join(beyond) or 'none'}"
 
 
 def _is_script(group: dict[str, Any], groups: list[dict[str, Any]]) -> bool:
@@ -69,20 +65,19 @@ def interval(estimate: list[float]) -> str:
 
 
 def vector_rows(records: list[dict[str, Any]]) -> Iterator[str]:
-    """A row an encoder and language."""
-    yield (
-        "| encoder, language | Spearman, float32 | bfloat16 loses | int8 loses "
-        "| cosine with float32's, mean / lowest: bfloat16 | int8 |\n|---|---|---|---|---|---|"
-    )
+    """A row an encoder and language; nearness is the cosine with float32's vectors, mean and lowest."""
+    heads = [
+        "Spearman, float32",
+        *(f"{name} loses" for name in OTHERS),
+        *(f"nearness, {name}" for name in OTHERS),
+    ]
+    yield f"| encoder, language | {' | '.join(heads)} |\n|---" + "|---" * len(heads) + "|"
     for record in records:
         for group in record["results"][1:]:
-            near = [" / ".join(f"{x:.4f}" for x in record["nearness"][p][group["group"]]) for p in _OTHERS]
-            lost = [interval(group["spearman"][p]) for p in _OTHERS]
+            near = [" / ".join(f"{x:.4f}" for x in record["nearness"][p][group["group"]]) for p in OTHERS]
+            lost = [interval(group["spearman"][p]) for p in OTHERS]
             name = f"{record['environment']['settings']['encoder']}, {group['group']}"
             yield f"| {name} | {group['spearman']['float32']:.2f} | {' | '.join([*lost, *near])} |"
-
-
-_OTHERS = ("bfloat16", "int8")
 
 
 def main() -> None:

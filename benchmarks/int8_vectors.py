@@ -18,16 +18,20 @@ import torch
 from numpy.typing import NDArray
 
 from bertblocks.blocks import Task
-from bertblocks.inference import load_encoder
+from bertblocks.inference import TextEncoder, load_encoder
 from int8_quality import PRECISIONS, Judged, judge, read_judged, write_lines
 from peers import environment
 
 
-def averaged_vectors(encoder: str, precision: Any, judged: Judged) -> tuple[NDArray[Any], NDArray[Any]]:
+def averaged_vectors(encoder: TextEncoder, judged: Judged) -> tuple[NDArray[Any], NDArray[Any]]:
     """The vectors of all first sentences, and of all second ones, float64."""
-    loaded = load_encoder(encoder, precision=precision)
-    first, second = (loaded.encode(texts, output="average") for texts in (judged.texts, judged.pairs or []))
+    first, second = (encoder.encode(texts, output="average") for texts in (judged.texts, judged.pairs or []))
     return np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+
+
+def averaged_cosines(encoder: TextEncoder, judged: Judged) -> NDArray[Any]:
+    """The cosine of each pair's vectors, shape (T,)."""
+    return cosine(*averaged_vectors(encoder, judged))
 
 
 def cosine(a_TD: NDArray[Any], b_TD: NDArray[Any]) -> NDArray[Any]:
@@ -57,7 +61,7 @@ def measure(options: argparse.Namespace) -> None:
     record: dict[str, Any] = {"environment": environment(options), "nearness": {}}
     vectors, scores = {}, {}
     for precision in PRECISIONS:
-        vectors[precision] = averaged_vectors(options.encoder, precision, judged)
+        vectors[precision] = averaged_vectors(load_encoder(options.encoder, precision=precision), judged)
         scores[precision] = cosine(*vectors[precision])
         record["nearness"][precision] = nearness(judged, vectors["float32"], vectors[precision])
         record["results"] = list(judge(judged, scores))

@@ -42,19 +42,18 @@ def plan_lanes(
         Indices into lengths by batch.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
-    if num_lanes < 2 or not len(lengths):
+    if num_lanes < 2 or not len(lengths) or batch_tokens < 1:
         return list(plan_sorted(lengths, batch_tokens))
-    if num_lanes > 1 and batch_tokens > 0:
-        num_tokens = int(lengths.sum())
-        fewest_turns = math.ceil(num_tokens / (batch_tokens * num_lanes))
-        # Batches do not come out full: the smallest budget that might do is raised until it does, or there is
-        # a turn more.
-        for num_batches in (fewest_turns * num_lanes, (fewest_turns + 1) * num_lanes):
-            smallest = math.ceil(num_tokens / max(1, num_batches))
-            for budget in range(smallest, batch_tokens, max(1, batch_tokens // 64)):
-                batches = list(plan_sorted(lengths, budget))
-                if len(batches) <= num_batches:
-                    return batches
+    num_tokens = int(lengths.sum())
+    fewest_turns = math.ceil(num_tokens / (batch_tokens * num_lanes))
+    # Batches do not come out full: the smallest budget that might do is raised until it does, or there is a
+    # turn more.
+    for num_batches in (fewest_turns * num_lanes, (fewest_turns + 1) * num_lanes):
+        smallest = math.ceil(num_tokens / num_batches)
+        for budget in range(smallest, batch_tokens, max(1, batch_tokens // 64)):
+            batches = list(plan_sorted(lengths, budget))
+            if len(batches) <= num_batches:
+                return batches
     return list(plan_sorted(lengths, batch_tokens))
 
 

@@ -88,29 +88,34 @@ static void pack_values_f32(const float *v, int64_t stride, int64_t L, int64_t H
 #define NAME(name) name##_bf16
 #define TYPE bf16
 #define PRODUCT product_bf16
-#define STORE store_bf16
+#define STORE store_bf16_quick
+#define EXP2 exp2_rough_ps
 #define PACK_VALUES pack_values_bf16
 #include "attention_impl.h"
 #include "attention_backward_impl.h"
 #undef TARGET
 #undef NAME
 #undef PRODUCT
+#undef STORE
 
 #define TARGET TARGET_VNNI
 #define NAME(name) name##_widened
 #define PRODUCT product_widened
+#define STORE store_bf16
 #include "attention_impl.h"
 #include "attention_backward_impl.h"
 #undef NAME
 #undef TYPE
 #undef PRODUCT
 #undef STORE
+#undef EXP2
 #undef PACK_VALUES
 
 #define NAME(name) name##_f32
 #define TYPE float
 #define PRODUCT product_f32
 #define STORE store_f32
+#define EXP2 exp2_ps
 #define PACK_VALUES pack_values_f32
 #include "attention_impl.h"
 #include "attention_backward_impl.h"

@@ -50,7 +50,7 @@ static TARGET float NAME(softmax)(const float *scores, int64_t L, float scale, u
     __m512 shift = _mm512_set1_ps(highest);
     __m512 sum = _mm512_setzero_ps();
     for (int64_t l = 0; l < L; l += 16) {
-        __m512 weight = exp2_ps(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(scores + l), shift), factor));
+        __m512 weight = EXP2(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(scores + l), shift), factor));
         weight = _mm512_maskz_mov_ps(l < whole ? 0xffff : rest, weight);
         sum = _mm512_add_ps(sum, weight);
         if (threshold) {

@@ -68,7 +68,7 @@ void rescale_rows(bf16 *y, int64_t T, int64_t N, const float *row_scale, const f
     }
 }
 
-INLINE TARGET_VNNI void int8_tile(const linear *p, int64_t row, int64_t panel, const int rows)
+INLINE TARGET_VNNI void int8_tile(const linear *p, int64_t row, int64_t panel, const int rows, const int quick)
 {
     __m512i sum[TILE_ROWS][2];
     const int64_t units = p->K / 4;
@@ -84,9 +84,24 @@ INLINE TARGET_VNNI void int8_tile(const linear *p, int64_t row, int64_t panel, c
             __m512 exact = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum[i][half], offset));
             __m512 scaled = _mm512_mul_ps(exact, _mm512_set1_ps(p->row_scale[row + i]));
             __m512 y = activate_ps(_mm512_fmadd_ps(scaled, scale, bias), p->activation, 0);
-            store_bf16((bf16 *)p->y + (row + i) * p->N + column, y);
+            if (quick) {
+                store_bf16_quick((bf16 *)p->y + (row + i) * p->N + column, y);
+            } else {
+                store_bf16((bf16 *)p->y + (row + i) * p->N + column, y);
+            }
         }
     }
+}
+
+/* For processors with bfloat16 instructions, and for those without. */
+INLINE TARGET_VNNI void int8_tile_quick(const linear *p, int64_t row, int64_t panel, const int rows)
+{
+    int8_tile(p, row, panel, rows, 1);
+}
+
+INLINE TARGET_VNNI void int8_tile_vnni(const linear *p, int64_t row, int64_t panel, const int rows)
+{
+    int8_tile(p, row, panel, rows, 0);
 }
 
 #define DEFINE_FLOAT_TILE(NAME, TARGET, TYPE, PRODUCT, STORE)                                                          \
@@ -107,7 +122,7 @@ INLINE TARGET_VNNI void int8_tile(const linear *p, int64_t row, int64_t panel, c
         }                                                                                                              \
     }
 
-DEFINE_FLOAT_TILE(bf16_tile, TARGET_BF16, bf16, product_bf16, store_bf16)
+DEFINE_FLOAT_TILE(bf16_tile, TARGET_BF16, bf16, product_bf16, store_bf16_quick)
 DEFINE_FLOAT_TILE(f32_tile, TARGET_VNNI, float, product_f32, store_f32)
 
 /* A panel against some rows, which are shared evenly among tiles: 16 rows are 8 and 8, not 12 and 4. */
@@ -120,14 +135,15 @@ DEFINE_FLOAT_TILE(f32_tile, TARGET_VNNI, float, product_f32, store_f32)
         }                                                                                                              \
     }
 
-DEFINE_PANEL(int8_panel, TARGET_VNNI, int8_tile)
+DEFINE_PANEL(int8_panel_quick, TARGET_VNNI, int8_tile_quick)
+DEFINE_PANEL(int8_panel_vnni, TARGET_VNNI, int8_tile_vnni)
 DEFINE_PANEL(bf16_panel, TARGET_BF16, bf16_tile)
 DEFINE_PANEL(f32_panel, TARGET_VNNI, f32_tile)
 
 void linear_forward(const linear *p, int64_t T, int64_t item_bytes, int num_threads)
 {
     void (*const panel_of[5])(const linear *, int64_t, int64_t, int64_t) = {
-        [1] = int8_panel, [2] = bf16_panel, [4] = f32_panel};
+        [1] = __builtin_cpu_supports("avx512bf16") ? int8_panel_quick : int8_panel_vnni, [2] = bf16_panel, [4] = f32_panel};
     const int64_t rows = BLOCK_BYTES / (p->K * item_bytes) / TILE_ROWS * TILE_ROWS;
     const int64_t block = rows < TILE_ROWS ? TILE_ROWS : rows, blocks = (T + block - 1) / block, panels = p->N / PANEL;
 #pragma omp parallel for schedule(dynamic) num_threads(num_threads)

@@ -44,6 +44,14 @@ INLINE TARGET_VNNI void store_bf16(bf16 *x, __m512 value)
     _mm256_storeu_si256((__m256i *)x, to_bf16(value));
 }
 
+/* The processor's own instruction; as assembly, so that functions for either kind of processor share their code. */
+INLINE TARGET_VNNI void store_bf16_quick(bf16 *x, __m512 value)
+{
+    __m256i rounded;
+    __asm__("vcvtneps2bf16 %1, %0" : "=v"(rounded) : "v"(value));
+    _mm256_storeu_si256((__m256i *)x, rounded);
+}
+
 /* 2^x for x <= 0 or moderate x, within 3e-7: Taylor's series of 2^f = e^(f ln 2), |f| <= 1/2. Of max's operands the
  * second is the one that is given back where either is NaN: here and below a NaN stays one. */
 INLINE TARGET_VNNI __m512 exp2_ps(__m512 x)
@@ -54,6 +62,20 @@ INLINE TARGET_VNNI __m512 exp2_ps(__m512 x)
     __m512 p = _mm512_set1_ps(1.5403530e-4f);
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.3333558e-3f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.6181291e-3f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.5504109e-2f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.4022651e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.9314718e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(p, n);
+}
+
+/* The same within 5e-5, relative: enough for a weight that is rounded to bfloat16, whose steps are 4e-3. */
+INLINE TARGET_VNNI __m512 exp2_rough_ps(__m512 x)
+{
+    x = _mm512_max_ps(_mm512_set1_ps(-126.0f), x);
+    __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m512 f = _mm512_sub_ps(x, n);
+    __m512 p = _mm512_set1_ps(9.6181291e-3f);
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.5504109e-2f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.4022651e-1f));
     p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.9314718e-1f));
