@@ -81,7 +81,7 @@ def test_a_model_with_windows_reads_in_its_own_way_everywhere(cli, encoder, tabl
     stripped = [text.strip() for text in long_texts[0]]
     with torch.inference_mode():
         assembled = load_model(model)
-        expected = run_packed(assembled.module.pooled, assembled.encode(stripped), device="cpu")
+        expected = run_packed(assembled.module.pooled, assembled.encode(stripped))
     loaded = load_encoder(model, precision="float32")
     own = {"output": "average", "windows": None, "window_pooling": None}
     np.testing.assert_allclose(loaded.encode(stripped, **own), expected, atol=1e-5)
