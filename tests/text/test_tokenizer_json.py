@@ -41,7 +41,7 @@ def google() -> RustTokenizer:
 
 
 def english() -> RustTokenizer:
-    return wordpiece(list(shipped_vocabulary("english-uncased").tokens))
+    return wordpiece(list(shipped_vocabulary("english-uncased").tokens()))
 
 
 def wordpiece(tokens: list[str], longest: int = 100) -> RustTokenizer:

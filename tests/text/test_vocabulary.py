@@ -37,7 +37,7 @@ def test_shipped_vocabularies_are_googles(shared: Path, name, size: int, casing:
     assert (vocabulary.name, len(vocabulary), vocabulary.casing) == (name, size, casing)
     assert vocabulary.content == (shared / "vocab" / file).read_bytes()
     assert vocabulary.special_tokens == {"pad": 0, "unk": 100, "cls": 101, "sep": 102, "mask": 103}
-    assert vocabulary.ids["[CLS]"] == 101
+    assert vocabulary.ids()["[CLS]"] == 101
 
 
 @pytest.mark.parametrize("name", list(SHIPPED))
@@ -60,14 +60,14 @@ def test_shipped_vocabulary_is_recognised_wherever_it_lies(tmp_path: Path, name)
 
 def test_lines_are_stripped_and_order_is_the_id(tmp_path: Path) -> None:
     vocabulary = read_vocabulary(write(tmp_path, *SPECIAL, " low ", "##er\t"))
-    assert vocabulary.tokens == (*SPECIAL, "low", "##er")
+    assert vocabulary.tokens() == (*SPECIAL, "low", "##er")
     assert vocabulary.name == tmp_path.name
     assert vocabulary.content.endswith(b" low \n##er\t\n")
 
 
 def test_last_line_end_may_be_missing_and_mask_too(tmp_path: Path) -> None:
     vocabulary = read_vocabulary(write(tmp_path, content=b"[PAD]\n[UNK]\n[CLS]\n[SEP]\na"))
-    assert vocabulary.tokens[-1] == "a"
+    assert vocabulary.tokens()[-1] == "a"
     assert vocabulary.special_tokens == {"pad": 0, "unk": 1, "cls": 2, "sep": 3}
 
 

@@ -167,8 +167,8 @@ def load_model(folder: str | os.PathLike[str], *, dtype: torch.dtype = torch.flo
 
     Args:
         folder: The model's.
-        dtype: Of the encoder's weights, which are read in it: who only predicts in bfloat16 need not hold
-            them in float32 first.
+        dtype: Of the encoder's weights, which are read in it: who only predicts in bfloat16 or int8 need not
+            hold them in float32 first.
 
     Returns:
         The model in evaluation mode, its head float32, on the CPU.
@@ -189,7 +189,7 @@ def load_model(folder: str | os.PathLike[str], *, dtype: torch.dtype = torch.flo
             config=saved.config, encoder=dict(saved.encoder), pooler=None, head={}, dropped=(), folder=path
         )
     )
-    encoder.requires_grad_(saved.graph.encoder.trainable)
+    encoder.requires_grad_(saved.graph.encoder.trainable and dtype.is_floating_point)
     with undrawn():
         head = head_modules(saved.graph.head, saved.config.hidden_size)
     _load_head(head, saved, path)

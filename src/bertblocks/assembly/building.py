@@ -21,8 +21,10 @@ from bertblocks.encoder import (
     DenseLayer,
     EncoderConfig,
     Pooling,
+    QuantizedWeight,
     WindowPooling,
     initialize,
+    put_quantized,
 )
 from bertblocks.errors import GraphError
 
@@ -72,21 +74,34 @@ def build_module(graph: Graph) -> TextModel:
     return TextModel(encoder, graph_pooling(graph), head, window_pooling(graph))
 
 
+# What read_checkpoint calls the scales that belong to a weight of int8.
+_SCALE = ".weight_scale"
+
+
 def load_encoder_module(checkpoint: Checkpoint) -> BertEncoder:
-    """The encoder of a checkpoint; takes over its tensors instead of copying them."""
+    """The encoder of a checkpoint; takes over its tensors instead of copying them.
+
+    What was read in int8 computes nothing before to_precision has prepared it.
+    """
     with undrawn():
         encoder = BertEncoder(checkpoint.config)
-    encoder.load_state_dict(checkpoint.encoder, assign=True)
+    tensors = dict(checkpoint.encoder)
+    if any(tensor.dtype == torch.int8 for tensor in tensors.values()):
+        encoder.requires_grad_(False)
+    for name in [name for name in tensors if name.endswith(_SCALE)]:
+        dense = cast(nn.Linear, encoder.get_submodule(name.removesuffix(_SCALE)))
+        put_quantized(dense, QuantizedWeight(tensors[name.removesuffix("_scale")], tensors.pop(name)))
+    encoder.load_state_dict(tensors, assign=True)
     return encoder
 
 
 def weights_dtype(precision: str) -> torch.dtype:
-    """The type in which an encoder's weights are best read for a precision: its own, or that it is made from.
+    """The type in which an encoder's weights are read for a precision.
 
     Args:
         precision: One that is chosen; not "auto".
     """
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    return {"int8": torch.int8, "bfloat16": torch.bfloat16}.get(precision, torch.float32)
 
 
 @contextmanager

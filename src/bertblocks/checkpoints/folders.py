@@ -8,7 +8,7 @@ of 2018          bert_config.json    pytorch_model.bin, as the first ports to to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,16 @@ from bertblocks._foreign_files import is_there
 from bertblocks.checkpoints.google import checkpoint_files, google_sources, has_checkpoint, read_google_config
 from bertblocks.checkpoints.huggingface_config import read_config
 from bertblocks.checkpoints.listing import listed, raise_together
-from bertblocks.checkpoints.names import POOLER_PARAMETERS, encoder_parameters, from_hugging_face
+from bertblocks.checkpoints.names import (
+    POOLER_PARAMETERS,
+    SCALE,
+    encoder_parameters,
+    from_hugging_face,
+    scale_rows,
+)
 from bertblocks.checkpoints.weight_files import WEIGHT_FILES, open_weights, weight_paths
 from bertblocks.checkpoints.weight_sources import Source, Sources, hugging_face_sources
-from bertblocks.encoder.config import EncoderConfig
+from bertblocks.encoder import EncoderConfig, quantize_weight
 from bertblocks.errors import CheckpointError
 from bertblocks.text.google_folders import GOOGLE_CONFIG, is_google_folder
 
@@ -63,7 +69,9 @@ def read_checkpoint(
         keep_heads: Whether to read what belongs to a task's head too, rather than drop it. Of Google's heads
             only those that Hugging Face has a name for can be kept.
         dtype: float32, bfloat16 or float16; the encoder's tensors are converted to it, a tensor at a time.
-            Pooler and head are float32.
+            Pooler and head are float32. With int8, for an encoder that only answers in it, its dense layers'
+            weights are quantized, each with its scales beside it as "….weight_scale"; its embeddings are
+            bfloat16, its biases and norms float32.
 
     Returns:
         The checkpoint, its tensors complete, of the right shapes, and finite.
@@ -81,15 +89,21 @@ def read_checkpoint(
     problems = _shape_problems(sources, shapes, described)
     # what fits is read even so: NaN belongs into the same report
     fitting = {name: source for name, source in sources.wanted.items() if _fits(source, shapes[name])}
-    tensors = {
-        **_read({name: x for name, x in fitting.items() if name not in _POOLER_PARTS}, dtype),
-        **_read({name: x for name, x in fitting.items() if name in _POOLER_PARTS}, torch.float32),
-    }
-    head = _read(sources.head, torch.float32) if keep_heads else {}
-    problems |= _value_problems({sources.shown(name): tensor for name, tensor in {**tensors, **head}.items()})
+    reading = _Reading(sources)
+    tensors: dict[str, torch.Tensor] = {}
+    quantized = {part for row in rows if row.is_dense_weight for part in row.hugging_face} - _POOLER_PARTS
+    for target, wanted in _by_target(fitting, dtype).items():
+        for name, tensor in reading.each(wanted, target):
+            if dtype == torch.int8 and name in quantized and tensor.is_floating_point():
+                tensors[name], tensors[name + SCALE] = quantize_weight(tensor)
+            else:
+                tensors[name] = tensor
+    head = dict(reading.each(sources.head, torch.float32)) if keep_heads else {}
+    problems |= reading.problems
     hint = f" ({sources.hint})" if sources.hint else ""
     raise_together(f"{folder} does not hold the BERT encoder that its {described} describes{hint}", problems)
-    ours = from_hugging_face(tensors, rows)
+    scales = scale_rows(encoder_parameters(config.num_hidden_layers)) if dtype == torch.int8 else ()
+    ours = from_hugging_face(tensors, [*rows, *scales])
     return Checkpoint(
         config=config,
         pooler={kind: ours.pop(f"pooler.{kind}") for kind in _POOLER} if sources.has_pooler else None,
@@ -151,26 +165,41 @@ def _fits(source: Source, shape: tuple[int, ...]) -> bool:
     return source.stored_shape == source.as_stored(shape)
 
 
-def _read(sources: Mapping[str, Source], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Read tensors, each file once; what is turned round does not stay beside its original."""
-    tensors: dict[str, torch.Tensor] = {}
-    for file in {id(source.file): source.file for source in sources.values()}.values():
-        wanted = {source.name: name for name, source in sources.items() if source.file is file}
-        read = file.read(wanted, dtype)
-        for stored, name in wanted.items():
-            tensor = read.pop(stored)
-            tensors[name] = tensor.t().contiguous() if sources[name].transposed else tensor
-    return tensors
+def _by_target(sources: Mapping[str, Source], dtype: torch.dtype) -> dict[torch.dtype, dict[str, Source]]:
+    """The type that each tensor is read in."""
+    targets: dict[torch.dtype, dict[str, Source]] = {}
+    for name, source in sources.items():
+        target = dtype
+        if name in _POOLER_PARTS:
+            target = torch.float32
+        elif dtype == torch.int8:
+            target = torch.bfloat16 if name.startswith("embeddings.") else torch.float32
+        targets.setdefault(target, {})[name] = source
+    return targets
 
 
-def _value_problems(tensors: Mapping[str, torch.Tensor]) -> dict[str, list[str]]:
-    floating = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
-    return {
-        "not floating point": [
-            f"{name} is {tensor.dtype}" for name, tensor in tensors.items() if name not in floating
-        ],
-        "NaN or infinity in": [name for name, tensor in floating.items() if not _is_finite(tensor)],
-    }
+class _Reading:
+    """Reads tensors one after another, and keeps what is wrong with their values."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self.problems: dict[str, list[str]] = {"not floating point": [], "NaN or infinity in": []}
+
+    def each(self, sources: Mapping[str, Source], dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
+        """Read each file once; what is turned round does not stay beside its original."""
+        for file in {id(source.file): source.file for source in sources.values()}.values():
+            wanted = {source.name: name for name, source in sources.items() if source.file is file}
+            for stored, tensor in file.read(wanted, dtype):
+                name = wanted[stored]
+                self._check(name, tensor)
+                yield name, tensor.t().contiguous() if sources[name].transposed else tensor
+
+    def _check(self, name: str, tensor: torch.Tensor) -> None:
+        shown = self._sources.shown(name)
+        if not tensor.is_floating_point():
+            self.problems["not floating point"].append(f"{shown} is {tensor.dtype}")
+        elif not _is_finite(tensor):
+            self.problems["NaN or infinity in"].append(shown)
 
 
 def _is_finite(tensor: torch.Tensor) -> bool:

@@ -76,13 +76,11 @@ class GoogleWeights:
     bundle: TensorBundle
     shapes: Mapping[str, tuple[int, ...]]
 
-    def read(self, names: Iterable[str], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-        """Read tensors into memory of their own; floating point ones become `dtype`."""
-        return {name: self._read(name, dtype) for name in names}
-
-    def _read(self, name: str, dtype: torch.dtype) -> torch.Tensor:
-        tensor = self.bundle.read(name)
-        return tensor.to(dtype if tensor.is_floating_point() else tensor.dtype)
+    def read(self, names: Iterable[str], dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
+        """Read one tensor after another into memory of its own; floating point ones become `dtype`."""
+        for name in names:
+            tensor = self.bundle.read(name)
+            yield name, tensor.to(dtype if tensor.is_floating_point() else tensor.dtype)
 
 
 def has_checkpoint(folder: Path) -> bool:

@@ -18,6 +18,8 @@ import torch
 from bertblocks.encoder.config import EncoderConfig, Family
 
 LAYER = "{layer}"
+SCALE = "_scale"
+"""What a name ends in that stands for the scales of int8 weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,11 @@ class Parameter:
         """Shape of our parameter: the parts stacked along the first axis."""
         first, *rest = self.part_shape(config)
         return (first * len(self.hugging_face), *rest)
+
+    @property
+    def is_dense_weight(self) -> bool:
+        """Whether it is what a dense layer multiplies by, which int8 holds in steps."""
+        return self.transposed
 
     def at_layer(self, layer: int) -> Parameter:
         """This row with the layer's number filled in."""
@@ -101,6 +108,23 @@ def _dense(
         axes=axes[0],
     )
     return weight, bias
+
+
+def scale_rows(parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    """Of dense layers' weights in int8: what one step of each output channel is worth, (N,), by row.
+
+    Such names stand in no file: weights are quantized as they are read, part by part.
+    """
+    return tuple(
+        replace(
+            row,
+            name=row.name + SCALE,
+            hugging_face=tuple(part + SCALE for part in row.hugging_face),
+            axes=row.axes[0],
+        )
+        for row in parameters
+        if row.is_dense_weight
+    )
 
 
 _QKV = ("query", "key", "value")

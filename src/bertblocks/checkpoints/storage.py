@@ -107,7 +107,18 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 def read_tensors(
     path: Path, names: Iterable[str] | None = None, *, dtype: torch.dtype = torch.float32
 ) -> dict[str, torch.Tensor]:
-    """Read the tensors of one safetensors file, 4-bit ones included.
+    """Read the tensors of one safetensors file, 4-bit ones included; as each_tensor, all at once.
+
+    Returns:
+        The tensors by name, in the order of `names`, or of the file.
+    """
+    return dict(each_tensor(path, names, dtype=dtype))
+
+
+def each_tensor(
+    path: Path, names: Iterable[str] | None = None, *, dtype: torch.dtype = torch.float32
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Read one tensor after another, so that a caller may convert each before the next is in memory.
 
     The tensors own their memory: the file may be replaced or deleted afterwards.
 
@@ -117,8 +128,8 @@ def read_tensors(
         dtype: What floating point tensors are converted to: float32, bfloat16 or float16. Others, such as
             integer position ids, stay as they are.
 
-    Returns:
-        The tensors by name, in the order of `names`, or of the file.
+    Yields:
+        Names and tensors, in the order of `names`, or of the file.
 
     Raises:
         CheckpointError: If the file is not readable as safetensors, lacks a name, or stores a tensor in a way
@@ -133,7 +144,8 @@ def read_tensors(
         if missing := [name for name in wanted if name not in shapes]:
             raise CheckpointError(f"{path} has no tensor {listed(missing)}; it has {listed(shapes, 8)}.")
         scaled = set(file.places) - set(shapes)
-        return {name: _read(file, name, dtype, q4=name + _SCALES in scaled) for name in wanted}
+        for name in wanted:
+            yield name, _read(file, name, dtype, q4=name + _SCALES in scaled)
 
 
 def write_tensors(

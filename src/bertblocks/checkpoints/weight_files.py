@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import torch
 
 from bertblocks._foreign_files import check_file, is_there, read_json_object
 from bertblocks.checkpoints.listing import listed
-from bertblocks.checkpoints.storage import read_shapes, read_tensors
+from bertblocks.checkpoints.storage import each_tensor, read_shapes
 from bertblocks.errors import CheckpointError
 
 SAFETENSORS, SAFETENSORS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -45,15 +45,15 @@ class WeightFile:
     shapes: Mapping[str, tuple[int, ...]]
     pickled: Mapping[str, torch.Tensor] | None = None
 
-    def read(self, names: Iterable[str], dtype: torch.dtype) -> dict[str, torch.Tensor]:
-        """Read tensors into memory of their own; floating point ones become `dtype`."""
+    def read(self, names: Iterable[str], dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
+        """Read one tensor after another into memory of its own; floating point ones become `dtype`."""
         if self.pickled is None:
-            return read_tensors(self.path, names, dtype=dtype)
-        chosen = {name: self.pickled[name] for name in names}
-        return {
-            name: tensor.to(dtype if tensor.is_floating_point() else tensor.dtype, copy=True).contiguous()
-            for name, tensor in chosen.items()
-        }
+            yield from each_tensor(self.path, names, dtype=dtype)
+            return
+        for name in names:
+            tensor = self.pickled[name]
+            target = dtype if tensor.is_floating_point() else tensor.dtype
+            yield name, tensor.to(target, copy=True).contiguous()
 
 
 def has_weights(folder: Path) -> bool:

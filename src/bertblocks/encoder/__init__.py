@@ -7,11 +7,14 @@ from bertblocks.encoder.linear import (
     Kernels,
     Precision,
     Product,
+    QuantizedWeight,
     TrainingPrecision,
     available_kernels,
     choose_kernels,
     choose_precision,
     choose_training_precision,
+    put_quantized,
+    quantize_weight,
     resolve_device,
 )
 from bertblocks.encoder.packing import PackedTokens
@@ -31,6 +34,7 @@ __all__ = [
     "Pooling",
     "Precision",
     "Product",
+    "QuantizedWeight",
     "TrainingPrecision",
     "WindowPooling",
     "available_kernels",
@@ -40,6 +44,8 @@ __all__ = [
     "combine_windows",
     "initialize",
     "pool",
+    "put_quantized",
+    "quantize_weight",
     "resolve_device",
     "to_precision",
 ]

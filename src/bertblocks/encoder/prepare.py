@@ -14,7 +14,15 @@ from bertblocks.encoder.config import Activation
 from bertblocks.encoder.encoder import BertEncoder
 from bertblocks.encoder.freed_memory import give_back_freed_memory
 from bertblocks.encoder.layer import EncoderLayer, FeedForward
-from bertblocks.encoder.linear import Kernels, Product, choose_kernels, kernel_linear
+from bertblocks.encoder.linear import (
+    Kernels,
+    Product,
+    QuantizedWeight,
+    choose_kernels,
+    kernel_linear,
+    put_quantized,
+    weight_of,
+)
 from bertblocks.errors import ConfigError
 
 
@@ -25,7 +33,7 @@ def to_precision(encoder: BertEncoder, precision: Product, kernels: Kernels = "a
     activations are bfloat16 or float32 in every precision.
 
     Args:
-        encoder: In float32, on its device.
+        encoder: In float32, on its device; for int8 its dense layers may be that already.
         precision: Of the products; with "int8" everything else is bfloat16.
         kernels: "auto" takes the preferred ones of this machine.
 
@@ -93,7 +101,11 @@ class _Preparation:
 def _rows(linear: nn.Linear, begin: int, end: int) -> nn.Linear:
     """A layer that gives some of another's outputs; the weights are the other's own."""
     part = nn.Linear(1, 1, device="meta")
-    part.weight = nn.Parameter(linear.weight.detach()[begin:end], requires_grad=False)
+    weight = weight_of(linear)
+    if isinstance(weight, QuantizedWeight):
+        put_quantized(part, QuantizedWeight(*(rows[begin:end] for rows in weight)))
+    else:
+        part.weight = nn.Parameter(weight[begin:end], requires_grad=False)
     part.bias = nn.Parameter(linear.bias.detach()[begin:end], requires_grad=False)
     part.in_features, part.out_features = linear.in_features, end - begin
     return part

@@ -145,8 +145,8 @@ def _vocabulary_of(definition: Mapping[str, Any], path: Path, lower: bool) -> Vo
         raise CheckpointError(f"{path}: the ids of its vocabulary are not 0 to {len(tokens) - 1}, each once.")
     content = "".join(f"{token}\n" for token in tokens).encode()
     made = parse_vocabulary(content, name=path.absolute().parent.name, origin=str(path), do_lower_case=lower)
-    if made.tokens != tuple(tokens):
-        pairs = zip(tokens, made.tokens, strict=False)
+    if made.tokens() != tuple(tokens):
+        pairs = zip(tokens, made.tokens(), strict=False)
         first = next((a for a, b in pairs if a != b), tokens[-1])
         raise CheckpointError(
             f"{path}: its token {first!r:.50} has white space at its ends or a line break, which no word "
@@ -156,9 +156,10 @@ def _vocabulary_of(definition: Mapping[str, Any], path: Path, lower: bool) -> Vo
 
 
 def _check_same_tokens(from_text: Vocabulary, from_json: Vocabulary, folder: Path) -> None:
-    if from_text.tokens == from_json.tokens:
+    ours, theirs = from_text.tokens(), from_json.tokens()
+    if ours == theirs:
         return
-    pairs = enumerate(zip(from_text.tokens, from_json.tokens, strict=False))
+    pairs = enumerate(zip(ours, theirs, strict=False))
     first = next((f"; id {i} is {a!r} and {b!r}" for i, (a, b) in pairs if a != b), "")
     raise CheckpointError(
         f"{folder}: vocab.txt and tokenizer.json hold different vocabularies: {len(from_text):,} and "

@@ -141,17 +141,18 @@ def _other_classes(values: Mapping[str, Any]) -> Iterator[str]:
 
 def _added(settings: TokenizerSettings, vocabulary: Vocabulary) -> Iterator[str]:
     """Added tokens that the vocabulary lacks, or that are not special: special ones are text in a text."""
+    ids = vocabulary.ids()
     more = settings.values.get("additional_special_tokens")
     for token in more if isinstance(more, list) else ():
-        if (name := _name(token)) not in vocabulary.ids:
+        if (name := _name(token)) not in ids:
             yield f"{name!r:.50}"
     for name, index in settings.added.items():
-        if name not in vocabulary.ids or vocabulary.ids[name] != index:
+        if ids.get(name) != index:
             yield f"{name!r:.50}"
     decoder = settings.values.get("added_tokens_decoder")
     for token in decoder.values() if isinstance(decoder, dict) else ():
         is_special = isinstance(token, dict) and token.get("special") is True
-        if not is_special or _name(token) not in vocabulary.ids:
+        if not is_special or _name(token) not in ids:
             yield f"{_name(token)!r:.50}"
 
 

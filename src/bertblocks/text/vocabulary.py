@@ -62,32 +62,39 @@ _CASED_SHARE = 0.01
 class Vocabulary:
     """A WordPiece vocabulary, with everything about it that token ids depend on.
 
+    The tokens are kept as the file's bytes alone: 120,000 of them as strings, and once more as keys of a
+    dictionary, are 20 MB that few calls need.
+
     Attributes:
         name: A shipped vocabulary's name wherever its file lies, else the name of the folder it was read
             from.
-        tokens: Token of each id.
+        num_tokens: How many it has; ids are 0 to this less 1.
         casing: Whether texts are lowercased and stripped of accents ("uncased") or kept as they are
             ("cased").
         content: The bytes of `vocab.txt`, so that a copy is byte-identical.
     """
 
     name: str
-    tokens: tuple[str, ...] = field(repr=False)
+    num_tokens: int
     casing: Casing
     content: bytes = field(repr=False)
 
-    @cached_property
-    def ids(self) -> Mapping[str, int]:
-        """The id of each token."""
-        return {token: index for index, token in enumerate(self.tokens)}
+    def tokens(self) -> tuple[str, ...]:
+        """The token of each id, made anew."""
+        return _split(self.content.decode())
+
+    def ids(self) -> dict[str, int]:
+        """The id of each token, made anew."""
+        return {token: index for index, token in enumerate(self.tokens())}
 
     @cached_property
     def special_tokens(self) -> Mapping[Role, int]:
         """The id of each special token, by role; "mask" only where the vocabulary has one."""
-        return {role: self.ids[token] for role, token in SPECIAL_TOKENS.items() if token in self.ids}
+        ids = self.ids()
+        return {role: ids[token] for role, token in SPECIAL_TOKENS.items() if token in ids}
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return self.num_tokens
 
 
 def shipped_vocabulary(name: ShippedName) -> Vocabulary:
@@ -148,7 +155,7 @@ def parse_vocabulary(
             f"Set do_lower_case to {casing == 'uncased'} in tokenizer_config.json, or bring the other "
             f"vocabulary."
         )
-    return Vocabulary(name=known or name, tokens=tokens, casing=casing, content=content)
+    return Vocabulary(name=known or name, num_tokens=len(tokens), casing=casing, content=content)
 
 
 def _recognise(content: bytes) -> ShippedName | None:
@@ -169,11 +176,15 @@ def _tokens_of(content: bytes, origin: str) -> tuple[str, ...]:
         raise CheckpointError(
             f"{origin}: not a vocabulary: {error}. Expected UTF-8 text, one token a line."
         ) from None
-    tokens = tuple(line.strip() for line in text.removesuffix("\n").split("\n"))
+    tokens = _split(text)
     problems = [*_problems_of_bytes(content), *_problems_of_tokens(tokens)] if text else ["it is empty"]
     if problems:
         raise CheckpointError(f"{origin}: not a usable WordPiece vocabulary: " + "; ".join(problems) + ".")
     return tokens
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.removesuffix("\n").split("\n"))
 
 
 def _problems_of_bytes(content: bytes) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import cast
 
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as RustTokenizer
@@ -27,7 +28,7 @@ class WordPieceModel:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         model = models.WordPiece(
-            vocab=dict(vocabulary.ids),
+            vocab=vocabulary.ids(),
             unk_token=SPECIAL_TOKENS["unk"],
             max_input_chars_per_word=MAX_CHARACTERS_PER_WORD,
             continuing_subword_prefix=CONTINUATION,
@@ -65,8 +66,8 @@ class WordPieceModel:
         return bert_template(cls=self.special_tokens["cls"], sep=self.special_tokens["sep"])
 
     def token(self, index: int) -> str:
-        """The token of an id."""
-        return self.vocabulary.tokens[index]
+        """The token of an id from 0 to vocabulary_size less 1."""
+        return cast(str, self._library.id_to_token(index))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, uncut and without special tokens."""
@@ -88,7 +89,7 @@ class WordPieceModel:
     @cached_property
     def _pieces(self) -> LongestMatch:
         """Made when the first text needs it, as it takes up to 0.2 s."""
-        return LongestMatch(self.vocabulary.ids, self.special_tokens["unk"])
+        return LongestMatch(self.vocabulary.ids(), self.special_tokens["unk"])
 
     def definition(self) -> str:
         """The `tokenizer.json` that comes nearest; docs/numerics.md lists where it differs."""

@@ -14,16 +14,26 @@ from bertblocks.encoder.linear.precision import (
     choose_training_precision,
     resolve_device,
 )
+from bertblocks.encoder.linear.quantization import (
+    QuantizedWeight,
+    put_quantized,
+    quantize_weight,
+    weight_of,
+)
 
 __all__ = [
     "Kernels",
     "Precision",
     "Product",
+    "QuantizedWeight",
     "TrainingPrecision",
     "available_kernels",
     "choose_kernels",
     "choose_precision",
     "choose_training_precision",
     "kernel_linear",
+    "put_quantized",
+    "quantize_weight",
     "resolve_device",
+    "weight_of",
 ]

@@ -17,7 +17,7 @@ from bertblocks.encoder import native
 from bertblocks.encoder.activations import activate
 from bertblocks.encoder.config import Activation
 from bertblocks.encoder.inference_only import InferenceOnly, require_no_gradient
-from bertblocks.encoder.linear.quantization import LARGEST, quantize_tokens, quantize_weight
+from bertblocks.encoder.linear.quantization import LARGEST, QuantizedWeight, as_quantized, quantize_tokens
 from bertblocks.errors import ConfigError
 
 # zentorch 2.13.0.2 gives wrong sums, without an error, where K is 2,304 or more on an AMD EPYC of family 26;
@@ -36,9 +36,11 @@ class PlainInt8Linear(InferenceOnly):
     scale: Tensor
     bias: Tensor
 
-    def __init__(self, weight_NK: Tensor, bias_N: Tensor, activation: Activation | None = None) -> None:
+    def __init__(
+        self, weight: Tensor | QuantizedWeight, bias_N: Tensor, activation: Activation | None = None
+    ) -> None:
         super().__init__()
-        steps_NK, scale_N = quantize_weight(weight_NK)
+        steps_NK, scale_N = as_quantized(weight)
         self.activation = activation
         self.register_buffer("weight", steps_NK)
         self.register_buffer("scale", scale_N)
@@ -65,9 +67,11 @@ class OneDnnInt8Linear(InferenceOnly):
     zero_point: Tensor
     bias: Tensor
 
-    def __init__(self, weight_NK: Tensor, bias_N: Tensor, activation: Activation | None = None) -> None:
+    def __init__(
+        self, weight: Tensor | QuantizedWeight, bias_N: Tensor, activation: Activation | None = None
+    ) -> None:
         super().__init__()
-        steps_NK, scale_N = quantize_weight(weight_NK)
+        steps_NK, scale_N = as_quantized(weight)
         self.activation = activation
         self.register_buffer("steps", steps_NK)
         self.register_buffer("scale", scale_N)
@@ -132,10 +136,12 @@ class ZentorchInt8Linear(InferenceOnly):
     bias: Tensor
     no_bias: Tensor
 
-    def __init__(self, weight_NK: Tensor, bias_N: Tensor, activation: Activation | None = None) -> None:
+    def __init__(
+        self, weight: Tensor | QuantizedWeight, bias_N: Tensor, activation: Activation | None = None
+    ) -> None:
         super().__init__()
         load_zentorch()
-        steps_NK, scale_N = quantize_weight(weight_NK)
+        steps_NK, scale_N = as_quantized(weight)
         self.activation = activation
         self.num_parts = -(-steps_NK.shape[1] // _ZENTORCH_LONGEST_SUM)
         self.register_buffer("scale", scale_N)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from bertblocks.encoder.linear.int8_layers import (
     has_onednn,
     has_zentorch,
 )
-from bertblocks.encoder.linear.quantization import quantize_weight
+from bertblocks.encoder.linear.quantization import QuantizedWeight, as_quantized, weight_of
 from bertblocks.errors import ConfigError
 
 _LOG = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def kernel_linear(
     """A layer of float32 as one that answers in a precision, by its kernels.
 
     Args:
-        linear: Its weights are read.
+        linear: Its weights are read; for int8 they may be that already, as put_quantized gave them.
         precision: Of the product.
         kernels: Chosen ones, not "auto". Where they do not take the layer's sizes, or give wrong sums for
             them, it is "plain".
@@ -106,7 +106,7 @@ def kernel_linear(
         kernels = "plain"
     if kernels == "plain" and precision != "int8":
         return None
-    return _build(kernels, precision, linear.weight.detach(), linear.bias.detach(), activation)
+    return _build(kernels, precision, weight_of(linear), linear.bias.detach(), activation)
 
 
 def _takes(kernels: Kernels, linear: nn.Linear) -> bool:
@@ -114,17 +114,21 @@ def _takes(kernels: Kernels, linear: nn.Linear) -> bool:
 
 
 def _build(
-    kernels: Kernels, precision: Product, weight_NK: Tensor, bias_N: Tensor, activation: Activation | None
+    kernels: Kernels,
+    precision: Product,
+    weight: Tensor | QuantizedWeight,
+    bias_N: Tensor,
+    activation: Activation | None,
 ) -> nn.Module:
-    if kernels == "native":
-        if precision == "int8":
-            steps_NK, scale_N = quantize_weight(weight_NK)
-            return native.NativeLinear(steps_NK, bias_N, scale_N=scale_N, activation=activation)
-        return native.NativeLinear(weight_NK.to(_DTYPES[precision]), bias_N, activation=activation)
-    return _INT8_LAYERS[kernels](weight_NK, bias_N, activation)
+    if precision == "int8":
+        if kernels != "native":
+            return _INT8_LAYERS[kernels](weight, bias_N, activation)
+        steps_NK, scale_N = as_quantized(weight)
+        return native.NativeLinear(steps_NK, bias_N, scale_N=scale_N, activation=activation)
+    return native.NativeLinear(cast(Tensor, weight).to(_DTYPES[precision]), bias_N, activation=activation)
 
 
-_INT8_LAYERS: dict[Kernels, Callable[[Tensor, Tensor, Activation | None], nn.Module]] = {
+_INT8_LAYERS: dict[Kernels, Callable[[Tensor | QuantizedWeight, Tensor, Activation | None], nn.Module]] = {
     "zentorch": ZentorchInt8Linear,
     "onednn": OneDnnInt8Linear,
     "plain": PlainInt8Linear,

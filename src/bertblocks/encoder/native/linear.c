@@ -23,22 +23,38 @@ void pack_weight(const void *w, int64_t N, int64_t K, int64_t item_bytes, void *
 /* A row whose largest value is no more than this counts as zeros: 127 divided by it may not be finite. */
 #define SMALLEST 1e-30f
 
+INLINE TARGET_VNNI __m512i steps(const bf16 *x, __m512 inverse)
+{
+    return _mm512_cvtps_epi32(_mm512_mul_ps(load_bf16(x), inverse));
+}
+
 /* One row to bytes of 1 to 255, with 128 for zero; returns what one step of them is worth: NaN where the row has one,
  * which is larger than every number when its bits are compared. */
 static TARGET_VNNI float quantize_row(const bf16 *x, int64_t K, uint8_t *q)
 {
     __m512i largest = _mm512_setzero_si512();
-    for (int64_t k = 0; k < K; k += 16) {
-        largest = _mm512_max_epu32(largest, _mm512_castps_si512(_mm512_abs_ps(load_bf16(x + k))));
+    for (int64_t k = 0; k < K; k += 32) {
+        __m512i sizes = _mm512_and_si512(_mm512_loadu_si512(x + k), _mm512_set1_epi16(0x7fff));
+        largest = _mm512_max_epu16(largest, sizes);
     }
-    uint32_t bits = _mm512_reduce_max_epu32(largest);
+    largest = _mm512_max_epu16(largest, _mm512_srli_epi32(largest, 16));
+    uint32_t bits = _mm512_reduce_max_epu32(_mm512_and_si512(largest, _mm512_set1_epi32(0xffff))) << 16;
     float absmax;
     memcpy(&absmax, &bits, sizeof(absmax));
     __m512 inverse = _mm512_set1_ps(absmax > SMALLEST ? 127.0f / absmax : 0.0f);
-    __m512i zero = _mm512_set1_epi32(128);
-    for (int64_t k = 0; k < K; k += 16) {
-        __m512i steps = _mm512_cvtps_epi32(_mm512_mul_ps(load_bf16(x + k), inverse));
-        _mm_storeu_si128((__m128i *)(q + k), _mm512_cvtepi32_epi8(_mm512_add_epi32(steps, zero)));
+    /* Packing works inside quarters of a register: afterwards its 32-bit units lie like the columns of a 4 by 4
+     * matrix that should be rows. */
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    const int64_t whole = K / 64 * 64;
+    for (int64_t k = 0; k < whole; k += 64) {
+        __m512i left = _mm512_packs_epi32(steps(x + k, inverse), steps(x + k + 16, inverse));
+        __m512i right = _mm512_packs_epi32(steps(x + k + 32, inverse), steps(x + k + 48, inverse));
+        __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(left, right));
+        _mm512_storeu_si512(q + k, _mm512_xor_si512(bytes, _mm512_set1_epi8((char)128)));
+    }
+    for (int64_t k = whole; k < K; k += 16) {
+        __m128i bytes = _mm512_cvtepi32_epi8(steps(x + k, inverse));
+        _mm_storeu_si128((__m128i *)(q + k), _mm_xor_si128(bytes, _mm_set1_epi8((char)128)));
     }
     return absmax / 127.0f;
 }
