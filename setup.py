@@ -12,7 +12,10 @@ CAN_BUILD = sys.platform == "linux" and platform.machine() in ("x86_64", "AMD64"
 KERNELS = Extension(
     "bertblocks.encoder.native._kernels",
     sources=[f"{SOURCES}/{name}.c" for name in ("attention", "linear", "module", "norm")],
-    depends=[f"{SOURCES}/{name}.h" for name in ("attention_impl", "kernels", "simd")],
+    depends=[
+        f"{SOURCES}/{name}.h"
+        for name in ("attention_backward_impl", "attention_impl", "kernels", "random", "simd")
+    ],
     extra_compile_args=["-O3", "-g0", "-fopenmp", "-Wall", "-Wextra"],
     extra_link_args=["-fopenmp"],
     py_limited_api=True,

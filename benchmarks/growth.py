@@ -24,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -115,22 +116,30 @@ def make_model(folder: Path, encoder: str) -> Path:
 
 
 class EncoderClock:
-    """Adds up the time inside the encoder's forward pass."""
+    """Adds up the time during which a forward pass of the encoder is under way, in however many lanes."""
 
     def __init__(self) -> None:
         from bertblocks.encoder import BertEncoder
 
         self.seconds = 0.0
+        self._lock, self._num_active, self._begin = threading.Lock(), 0, 0.0
         forward = BertEncoder.forward
 
         def timed(encoder: BertEncoder, *arguments: Any) -> Any:
-            begin = time.perf_counter()
+            self._count(1)
             try:
                 return forward(encoder, *arguments)
             finally:
-                self.seconds += time.perf_counter() - begin
+                self._count(-1)
 
         BertEncoder.forward = timed  # type: ignore[method-assign]
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            now = time.perf_counter()
+            if self._num_active:
+                self.seconds += now - self._begin
+            self._num_active, self._begin = self._num_active + change, now
 
 
 def measure(options: argparse.Namespace) -> Measured:

@@ -10,9 +10,9 @@ import numpy as np
 
 from engines.interface import Row, Setting, Vectors
 
-# Different texts of the random encoder have a cosine of about 0.8, and int8 that is right stays above 0.99.
-# With a real encoder it may lose more on some text, but not so much.
-_RIGHT_FROM = 0.8
+# Of the random encoder, int8 that is right stays above this on every text (measured: 0.94 and more); the mean
+# of all vectors, which knows nothing of a text, has about 0.9.
+_RIGHT_FROM = 0.93
 
 
 @dataclass(kw_only=True)

@@ -90,7 +90,8 @@ def surroundings(environment: dict[str, Any]) -> str:
     lines = [
         f"- {processor}, {environment['cores']} cores, {environment['memory_gb']} GB; "
         f"instructions: {', '.join(environment['instructions']) or 'unknown'}",
-        f"- {environment['threads']} threads for everybody, turns taken, medians of {environment['repeats']}",
+        f"- {environment['threads']} threads for everybody, turns taken, medians of {environment['repeats']} "
+        f"(float32: {(environment['repeats'] + 1) // 2}; single texts: three times as many)",
         f"- {environment['encoder']}",
         f"- mixed: {environment['mixed']}; fixed: {environment['fixed']}",
         f"- {environment['system']}, Python {environment['python']}, {versions}",

@@ -20,7 +20,8 @@ from bertblocks.blocks import Task, text_model
 
 Kind = Literal["cased", "uncased", "unigram"]
 
-HIDDEN, LAYERS, HEADS, INTERMEDIATE, POSITIONS = 32, 2, 4, 64, 128
+# One head of 32: of narrower ones our kernels take none.
+HIDDEN, LAYERS, HEADS, INTERMEDIATE, POSITIONS = 32, 2, 1, 64, 128
 _KNOWN = (
     "the and this that was very good bad great awful film book food service music story I it is not a an of "
     "to in hotel room staff slow fast cheap dear red green blue cat dog bird never always again would"

@@ -71,7 +71,7 @@ def test_equal_texts_are_computed_once_and_have_the_same_bits(model):
     assert sum(seen) == 4
     for one, other in ((0, 2), (0, 5), (1, 4)):
         assert np.array_equal(found[one], found[other])
-    np.testing.assert_allclose(found, run_packed(forward, ids, batch_tokens=12), atol=1e-6)
+    np.testing.assert_allclose(found, run_packed(forward, ids, batch_tokens=12), atol=1e-5)
     assert sum(seen) == 4 + len(TEXTS), "unless it is asked for, all are computed"
 
 

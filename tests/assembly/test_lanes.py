@@ -42,6 +42,17 @@ def test_each_lane_computes_with_one_thread_and_the_caller_keeps_its_own():
     assert seen == [3]
 
 
+def test_threads_that_begin_meanwhile_are_not_told_to_work_alone():
+    seen, go_on = [], threading.Event()
+    with lanes(lambda _: go_on.wait(10), range(2), 2) as results:
+        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        go_on.set()
+        assert list(results) == [True, True]
+    assert seen == [3]
+
+
 @pytest.mark.parametrize(("items", "num_lanes"), [(range(3), 1), (range(1), 2), (range(0), 2)])
 def test_one_lane_or_item_is_computed_by_the_caller(items, num_lanes):
     with lanes(lambda _: threading.current_thread(), items, num_lanes) as results:
@@ -49,11 +60,13 @@ def test_one_lane_or_item_is_computed_by_the_caller(items, num_lanes):
 
 
 def test_an_error_comes_out_and_no_lane_is_left():
-    done = []
+    done, nobody = [], threading.Event()
 
     def compute(item):
         if item == 1:
             raise ValueError("item 1")
+        # So long that all of them would take 5 s, in which the caller hears of item 1.
+        nobody.wait(0.05)
         done.append(item)
         return item
 

@@ -66,9 +66,9 @@ ALL = ("float32", "bfloat16", "int8")
             "native plain",
             "native zentorch onednn plain",
         ),
-        # AMX multiplies tiles, which our kernels do not know: they come last before plain.
-        ({"ours": ALL, "onednn": True, "amx": True}, "native plain", "native plain", "onednn native plain"),
-        ({"ours": ALL, "amx": True}, "native plain", "native plain", "native plain"),
+        # AMX multiplies tiles, which our kernels do not know: oneDNN's come first, torch's own in bfloat16.
+        ({"ours": ALL, "onednn": True, "amx": True}, "native plain", "plain native", "onednn native plain"),
+        ({"ours": ALL, "amx": True}, "native plain", "plain native", "native plain"),
         ({"ours": (), "onednn": True, "amx": True}, "plain", "plain", "onednn plain"),
     ],
     ids=str,
@@ -98,7 +98,8 @@ def test_kernels_that_cannot_be(machine):
         "kernels is 'zentorch', which cannot run int8 here; there are: native, onednn, plain."
     )
     assert told(choose_kernels, "onednn", "float32", CPU) == (
-        "kernels is 'onednn', which cannot run float32 here; there are: plain."
+        "kernels is 'onednn', which cannot run float32 here; there are: plain. "
+        "It can run int8: set precision."
     )
     assert told(choose_kernels, "native", "int8", CUDA) == (
         "kernels is 'native', which runs on a CPU; on cuda use 'auto', or device='cpu'."
@@ -124,7 +125,8 @@ def test_why_there_are_no_native_kernels(monkeypatch):
     monkeypatch.setattr(calls, "_processor", lambda: calls._Processor(vnni=True, bfloat16=False))
     assert native.missing() is None and choose_kernels("auto", "float32", CPU) == "native"
     assert told(choose_kernels, "native", "bfloat16", CPU) == (
-        "kernels is 'native', which cannot run bfloat16 here; there are: plain."
+        "kernels is 'native', which cannot run bfloat16 here; there are: plain. It can run float32 and int8: "
+        "set precision."
     )
 
 

@@ -151,7 +151,8 @@ def test_odd_sizes_fall_back_layer_by_layer(way, sizes):
         assert isinstance(attention.qkv, NativeLinear) is (D % 32 == 0)
         assert isinstance(feed_forward.output, NativeLinear) is (D % 32 == F % 32 == 0)
         assert isinstance(feed_forward.norm, native.NativeAddNorm) is (D % 32 == 0)
-        assert encoder.kernels == "native"
+        takes_some = D % 32 == 0
+        assert encoder.kernels == ("native" if takes_some else "plain" if way[0] == "int8" else None)
 
 
 @every_prepared_way

@@ -1,11 +1,15 @@
 """The kernels' way back, against torch's own in float64."""
 
+import weakref
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own abbreviation
+from torch.utils.checkpoint import checkpoint
 
 from bertblocks.encoder import BertEncoder, EncoderConfig, PackedTokens, initialize, native
 from bertblocks.encoder.native import calls, training
+from bertblocks.errors import ConfigError
 
 pytestmark = pytest.mark.skipif(native.missing() is not None, reason=f"no kernels: {native.missing()}")
 
@@ -99,13 +103,10 @@ def test_add_norm_has_torchs_gradient(dtype):
 
 def test_dropout_keeps_as_many_as_it_should_in_every_row_and_column():
     rows, columns = 2000, 768
-    step = calls.NormStep(
-        torch.ones(rows, columns), torch.zeros(rows, columns), torch.ones(columns), torch.zeros(columns),
-        torch.tensor([1e-12]), torch.empty(rows, columns), torch.empty(rows), torch.empty(rows), 0.1, 7,
-    )  # fmt: skip
-    calls.norm_forward(step)
-    kept = step.sum_TD > 0
-    assert torch.equal(step.sum_TD[kept], torch.full((int(kept.sum()),), 1 / 0.9))
+    ones, zeros = torch.ones(rows, columns), torch.zeros(rows, columns)
+    _, found = calls.norm_forward(ones, zeros, ones[0], zeros[0], eps=1e-12, dropout=0.1, seed=7)
+    kept = found.sum_TD > 0
+    assert torch.equal(found.sum_TD[kept], torch.full((int(kept.sum()),), 1 / 0.9))
     # Standard deviations of means of 768, 2,000 and all independent draws of variance 0.09.
     assert float(kept.float().mean()) == pytest.approx(0.9, abs=5 * (0.09 / kept.numel()) ** 0.5)
     assert float(kept.float().mean(1).std()) == pytest.approx((0.09 / columns) ** 0.5, rel=0.1)
@@ -173,3 +174,65 @@ def test_the_same_seed_and_threads_give_the_same_bits(encoder):
         return encoder.layers[0].attention.qkv.weight.grad.clone()
 
     assert torch.equal(gradient(), gradient())
+
+
+def test_only_what_the_way_back_reads_is_kept():
+    x = torch.randn(8, 64).requires_grad_() * 1
+    residual = torch.randn(8, 64).requires_grad_() * 1
+    gone = [weakref.ref(tensor) for tensor in (x, residual)]
+    weight, bias = torch.ones(64).requires_grad_(), torch.zeros(64).requires_grad_()
+    normed = native.add_norm_in_training(x, residual, weight, bias, eps=1e-12, dropout=0.1)
+    del x, residual
+    assert [reference() for reference in gone] == [None, None]
+    normed.sum().backward()
+
+
+def test_checkpointing_keeps_nothing_until_the_way_back(monkeypatch):
+    made = []
+
+    def forward(*arguments, **options):
+        normed, kept = norm_forward(*arguments, **options)
+        made.extend(weakref.ref(tensor) for tensor in kept)
+        return normed, kept
+
+    norm_forward = calls.norm_forward
+    monkeypatch.setattr(calls, "norm_forward", forward)
+    weight, bias = torch.ones(64).requires_grad_(), torch.zeros(64).requires_grad_()
+
+    def layer(x):
+        return native.add_norm_in_training(x, x, weight, bias, eps=1e-12, dropout=0.0)
+
+    normed = checkpoint(layer, torch.randn(8, 64).requires_grad_(), use_reentrant=False)
+    assert len(made) == 3 and all(reference() is None for reference in made)
+    normed.sum().backward()
+    assert weight.grad is not None
+
+
+def test_weights_changed_before_the_way_back_are_noticed():
+    x, weight, bias = torch.randn(8, 64).requires_grad_(), torch.ones(64).requires_grad_(), torch.zeros(64)
+    normed = native.add_norm_in_training(x, x, weight, bias, eps=1e-12, dropout=0.0)
+    with torch.no_grad():
+        weight.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        normed.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda q, k, v, offsets: (q, k, v, offsets.long()),
+        lambda q, k, v, offsets: (q.bfloat16(), k, v, offsets),
+        lambda q, k, v, offsets: (q, k, v[:, :, ::2].repeat(1, 1, 2), offsets),
+        lambda q, k, v, offsets: (q.transpose(1, 2).contiguous().transpose(1, 2), k, v, offsets),
+    ],
+)
+def test_what_the_attention_kernel_would_misread_is_refused(wrong):
+    q, k, v = torch.randn(5, 3, 2, 32).unbind(1)
+    with pytest.raises(ConfigError, match="The attention kernel takes int32 offsets"):
+        calls.attention(*wrong(q, k, v, offsets([2, 3])), first_only=False)
+
+
+def test_a_sequence_without_tokens_has_no_attention():
+    q, k, v = torch.randn(5, 3, 2, 32).unbind(1)
+    expected = calls.attention(q, k, v, offsets([2, 3]), first_only=False)
+    assert torch.equal(calls.attention(q, k, v, offsets([0, 2, 0, 3, 0]), first_only=False), expected)

@@ -14,7 +14,8 @@ import torch
 
 from bertblocks.assembly import load_model
 from bertblocks.blocks import Task
-from bertblocks.encoder import Product, available_kernels
+from bertblocks.encoder import Product, available_kernels, native
+from bertblocks.encoder.native import calls
 from bertblocks.errors import ConfigError
 from bertblocks.inference import Predictor, load_encoder
 from tiny import TEXTS, tiny_model
@@ -52,6 +53,20 @@ def test_predictions_are_near_and_batches_equal_single_texts(folder, exact, prec
     # The head is torch's in float32, whose sums depend on the number of rows.
     np.testing.assert_allclose(alone, scores, atol=1e-6 if precision != "bfloat16" else 0.02)
     assert precision == "float32" or not np.array_equal(scores, exact)
+
+
+@pytest.mark.skipif(native.missing() is not None, reason=f"no kernels: {native.missing()}")
+def test_plain_uses_nothing_of_the_compiled_part(folder, exact, monkeypatch):
+    called = []
+    for name in ("linear", "linear_int8", "add_norm", "attention", "quantize_rows"):
+        monkeypatch.setattr(calls, name, lambda *_, name=name, **__: called.append(name))
+    for precision in ("float32", "bfloat16", "int8"):
+        Predictor(load_model(folder), precision=precision, kernels="plain").predict(MANY)
+        Predictor.load(folder, precision=precision, kernels="plain").predict(MANY)
+    assert called == []
+    with pytest.raises((TypeError, AttributeError)):
+        Predictor(load_model(folder), precision="float32", kernels="native").predict(MANY)
+    assert "attention" in called or "linear" in called
 
 
 @every_way

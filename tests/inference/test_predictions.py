@@ -42,6 +42,14 @@ def test_temperature_divides_the_logits():
     np.testing.assert_allclose(scores_from_logits(tags, logits([1])), [[1 / (1 + math.exp(-2))]], rtol=1e-6)
 
 
+def test_each_label_has_its_temperature():
+    warm = Task(kind="multilabel", labels=("x", "y"), temperatures=(2.0, 0.5))
+    found = scores_from_logits(warm, logits([2, 1], [-4, 0]))
+    plain = scores_from_logits(Task(kind="multilabel", labels=("x", "y")), logits([1, 2], [-2, 0]))
+    np.testing.assert_array_equal(found, plain)
+    assert found.dtype == np.float32 and scores_from_logits(warm, logits()).shape == (0, 2)
+
+
 def test_huge_logits_give_probabilities():
     found = scores_from_logits(TOPICS, logits([1e30, -1e30, 0], [-500, -500, -500]))
     np.testing.assert_allclose(found, [[1, 0, 0], [1 / 3] * 3], rtol=1e-6)

@@ -156,7 +156,8 @@ def test_bfloat16_is_near_and_leaves_the_model_alone(predictor):
 
 def test_float32_on_torch_alone_shares_the_models_weights(predictor):
     plain = Predictor(predictor.model, precision="float32", kernels="plain")
-    assert plain._module is predictor.model.module and not predictor.model.module.training
+    shared = zip(plain._module.parameters(), predictor.model.module.parameters(), strict=True)
+    assert all(mine is theirs for mine, theirs in shared) and not plain._module.training
 
 
 def test_a_model_in_training_is_asked_without_dropout(tiny_encoder):

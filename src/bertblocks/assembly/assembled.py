@@ -118,6 +118,11 @@ class AssembledModel:
                 "weights are not what a model folder holds. Save the model before it is prepared, or copy "
                 "its folder."
             )
+        if any(weight.dtype != torch.float32 for weight in self.module.parameters()):
+            raise ConfigError(
+                "The model was read in a lower precision to answer in, and a model folder holds float32. "
+                "Load it again without a precision to save it, or copy its folder."
+            )
         state = {name: tensor.detach().cpu() for name, tensor in self.module.state_dict().items()}
         with replace_folder_when_done(target) as unfinished:
             if self.tokenizer is not None:

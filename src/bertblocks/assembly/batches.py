@@ -1,4 +1,7 @@
-"""Tokenized texts → packed batches → one result a text, in the order of the texts."""
+"""Tokenized texts → packed batches → one result a text, in the order of the texts.
+
+Axes: B texts of a batch, C values of each.
+"""
 
 from __future__ import annotations
 

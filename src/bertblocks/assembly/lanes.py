@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Barrier, Lock
 from typing import TypeVar
 
 import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_setting_threads = Lock()
 
 
 def lanes_of(device: torch.device) -> int:
@@ -38,14 +41,32 @@ def lanes(
     if num_lanes < 2 or len(items) < 2:
         yield map(compute, items)
         return
-    num_threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(
-        min(num_lanes, len(items)), "lane", initializer=torch.set_num_threads, initargs=(1,)
-    )
+    pool = _one_thread_each(min(num_lanes, len(items)))
     try:
-        results = pool.map(compute, items)
-        yield results
+        yield pool.map(compute, items)
     finally:
         pool.shutdown(cancel_futures=True)
-        # What a thread sets for itself also is what threads begin with that are made later.
+
+
+def _one_thread_each(num_lanes: int) -> ThreadPoolExecutor:
+    """Threads of which each computes alone, all of them started.
+
+    What a thread sets for itself also is what threads begin with that are made later: so the number is put
+    right as soon as every lane has set its own, and not when all the work is done.
+    """
+    num_threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(num_lanes, "lane")
+    all_here = Barrier(num_lanes)
+
+    def begin() -> None:
+        # Asked first: else torch would still begin with the common number, at the first operation.
+        torch.get_num_threads()
+        torch.set_num_threads(1)
+        # So that no thread takes two of these.
+        all_here.wait()
+
+    with _setting_threads:
+        for started in [pool.submit(begin) for _ in range(num_lanes)]:
+            started.result()
         torch.set_num_threads(num_threads)
+    return pool

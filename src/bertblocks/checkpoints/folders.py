@@ -68,10 +68,10 @@ def read_checkpoint(
         folder: A folder with config.json, or else with bert_config.json, and weights.
         keep_heads: Whether to read what belongs to a task's head too, rather than drop it. Of Google's heads
             only those that Hugging Face has a name for can be kept.
-        dtype: float32, bfloat16 or float16; the encoder's tensors are converted to it, a tensor at a time.
-            Pooler and head are float32. With int8, for an encoder that only answers in it, its dense layers'
-            weights are quantized, each with its scales beside it as "….weight_scale"; its embeddings are
-            bfloat16, its biases and norms float32.
+        dtype: float32 or float16; the encoder's tensors are converted to it, a tensor at a time, pooler and
+            head are float32. Or, for an encoder that only answers: bfloat16, where the biases and norms of
+            the layers stay float32; or int8, where besides the layers' weights are quantized, each with its
+            scales beside it as "….weight_scale", and the embeddings are bfloat16.
 
     Returns:
         The checkpoint, its tensors complete, of the right shapes, and finite.
@@ -92,7 +92,7 @@ def read_checkpoint(
     reading = _Reading(sources)
     tensors: dict[str, torch.Tensor] = {}
     quantized = {part for row in rows if row.is_dense_weight for part in row.hugging_face} - _POOLER_PARTS
-    for target, wanted in _by_target(fitting, dtype).items():
+    for target, wanted in _by_target(fitting, shapes, dtype).items():
         for name, tensor in reading.each(wanted, target):
             if dtype == torch.int8 and name in quantized and tensor.is_floating_point():
                 tensors[name], tensors[name + SCALE] = quantize_weight(tensor)
@@ -165,17 +165,25 @@ def _fits(source: Source, shape: tuple[int, ...]) -> bool:
     return source.stored_shape == source.as_stored(shape)
 
 
-def _by_target(sources: Mapping[str, Source], dtype: torch.dtype) -> dict[torch.dtype, dict[str, Source]]:
+def _by_target(
+    sources: Mapping[str, Source], shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype
+) -> dict[torch.dtype, dict[str, Source]]:
     """The type that each tensor is read in."""
     targets: dict[torch.dtype, dict[str, Source]] = {}
     for name, source in sources.items():
-        target = dtype
-        if name in _POOLER_PARTS:
-            target = torch.float32
-        elif dtype == torch.int8:
-            target = torch.bfloat16 if name.startswith("embeddings.") else torch.float32
-        targets.setdefault(target, {})[name] = source
+        targets.setdefault(_target(name, len(shapes[name]), dtype), {})[name] = source
     return targets
+
+
+def _target(name: str, num_axes: int, dtype: torch.dtype) -> torch.dtype:
+    """Biases and norms stay exact where kernels add them in float32; int8 is made of float32."""
+    if name in _POOLER_PARTS:
+        return torch.float32
+    if dtype not in (torch.bfloat16, torch.int8):
+        return dtype
+    if name.startswith("embeddings."):
+        return torch.bfloat16
+    return torch.bfloat16 if dtype == torch.bfloat16 and num_axes == 2 else torch.float32
 
 
 class _Reading:

@@ -151,7 +151,7 @@ def hashes_checked(folder: Path, files: Mapping[str, Any]) -> Iterator[None]:
         checked = thread.submit(check_hashes, folder, files)
         try:
             yield
-        except CheckpointError:
+        except Exception:
             checked.result()
             raise
         checked.result()

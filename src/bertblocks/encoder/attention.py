@@ -1,7 +1,7 @@
 """Self-attention inside each packed sequence; the only file that may pad, and only on a GPU.
 
 Axes: T packed tokens, B sequences, D hidden size, N heads, H head width, L tokens of one sequence,
-n sequences of one run, M longest length.
+n sequences of one run, M longest length, P queries, keys and values side by side, or the last two.
 """
 
 from __future__ import annotations

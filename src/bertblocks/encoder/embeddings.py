@@ -25,7 +25,8 @@ class Embeddings(nn.Module):
 
     def forward(self, packed: PackedTokens) -> Tensor:
         """One vector for each packed token, shape (T, D)."""
-        x_TD = self.word(packed.input_ids_T)
+        given_TD = packed.word_vectors_TD
+        x_TD = self.word(packed.input_ids_T) if given_TD is None else given_TD
         x_TD = x_TD + self._segments(packed) + self.position(packed.position_ids_T + self.position_offset)
         normed_TD: Tensor = self.dropout(self.norm(x_TD))
         return normed_TD

@@ -14,6 +14,7 @@ from bertblocks.encoder.config import EncoderConfig
 from bertblocks.encoder.embeddings import Embeddings
 from bertblocks.encoder.id_range import check_ids
 from bertblocks.encoder.layer import EncoderLayer
+from bertblocks.encoder.linear import Kernels
 from bertblocks.encoder.packing import PackedTokens
 from bertblocks.errors import ShapeError
 
@@ -32,7 +33,7 @@ class BertEncoder(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.kernels: str | None = None
+        self.kernels: Kernels | None = None
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
 

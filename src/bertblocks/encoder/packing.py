@@ -1,6 +1,6 @@
 """Many sequences end to end, without padding: what every stage of the encoder exchanges.
 
-Axes: T packed tokens, B sequences.
+Axes: T packed tokens, B sequences, D hidden size.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class PackedTokens:
             are not known.
         windows: Where several sequences are windows of one text: how many each text has, in order; None where
             every sequence is a text of its own.
+        word_vectors_TD: What enters in place of the ids' rows of the word embedding, for who asks how an
+            answer depends on them; None for these rows.
     """
 
     input_ids_T: Tensor
@@ -50,6 +52,7 @@ class PackedTokens:
     lengths: tuple[int, ...]
     id_range: tuple[int, int] | None = None
     windows: tuple[int, ...] | None = None
+    word_vectors_TD: Tensor | None = None
 
     @classmethod
     def pack(
@@ -135,6 +138,7 @@ class PackedTokens:
                 cu_seqlens=self.cu_seqlens[first : last + 1] - self.cu_seqlens[first],
                 lengths=self.lengths[first:last],
                 id_range=self.id_range,
+                word_vectors_TD=None if self.word_vectors_TD is None else self.word_vectors_TD[start:stop],
             )
             first, start = last, stop
 
@@ -147,6 +151,7 @@ class PackedTokens:
             segment_ids_T=_moved(self.segment_ids_T, device),
             position_ids_T=_moved(self.position_ids_T, device),
             cu_seqlens=_moved(self.cu_seqlens, device),
+            word_vectors_TD=None if self.word_vectors_TD is None else self.word_vectors_TD.to(device),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import cast
 
 import torch
@@ -23,7 +24,10 @@ from bertblocks.encoder.linear import (
     put_quantized,
     weight_of,
 )
+from bertblocks.encoder.linear.int8_layers import PlainInt8Linear
 from bertblocks.errors import ConfigError
+
+_LOG = logging.getLogger(__name__)
 
 
 def to_precision(encoder: BertEncoder, precision: Product, kernels: Kernels = "auto") -> BertEncoder:
@@ -55,6 +59,16 @@ def to_precision(encoder: BertEncoder, precision: Product, kernels: Kernels = "a
         preparation.prepare_feed_forward(feed_forward)
         layer.to(dtype)
     give_back_freed_memory()
+    if chosen != "plain" and not preparation.num_taken:
+        if kernels != "auto":
+            _LOG.warning(
+                "The %s kernels take no layer of this encoder, whose hidden size is %d and whose "
+                "intermediate size %d (ours take multiples of 32): torch's own are used.",
+                chosen,
+                encoder.config.hidden_size,
+                encoder.config.intermediate_size,
+            )
+        chosen = "plain"
     encoder.kernels = chosen if (precision, chosen) not in _TORCH_ALONE else None
     return encoder
 
@@ -69,6 +83,7 @@ class _Preparation:
     def __init__(self, precision: Product, kernels: Kernels) -> None:
         self._precision = precision
         self._kernels = kernels
+        self.num_taken = 0
         self._compiled = kernels != "plain" and native.missing() is None
 
     def prepare_attention(self, attention: SelfAttention, *, is_last: bool) -> None:
@@ -91,7 +106,9 @@ class _Preparation:
         feed_forward.norm = self._norm(feed_forward.norm)
 
     def _linear(self, linear: nn.Linear, activation: Activation | None = None) -> nn.Module | None:
-        return kernel_linear(linear, precision=self._precision, kernels=self._kernels, activation=activation)
+        layer = kernel_linear(linear, precision=self._precision, kernels=self._kernels, activation=activation)
+        self.num_taken += layer is not None and not isinstance(layer, PlainInt8Linear)
+        return layer
 
     def _norm(self, norm: nn.Module) -> nn.Module:
         takes = self._compiled and native.can_normalize(cast(AddNorm, norm))

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bertblocks.assembly import (
     AssembledModel,
+    TextModel,
     default_batch_tokens,
     lanes_of,
     load_model,
@@ -23,7 +26,6 @@ from bertblocks.data import ModelInput
 from bertblocks.encoder import (
     Kernels,
     Precision,
-    choose_kernels,
     choose_precision,
     resolve_device,
     to_precision,
@@ -45,12 +47,28 @@ def model_folder(path: str | os.PathLike[str]) -> Path:
     return resolve_encoder(path) if path.suffix.lower() == ".zip" and path.is_file() else path
 
 
+def check_columns(model: AssembledModel, pairs: Sequence[str] | None) -> None:
+    """Refuse pairs where a model takes single texts, and the other way round.
+
+    Raises:
+        DataError: Says which it takes, and from which columns.
+    """
+    columns = [block.column for block in model.graph.inputs]
+    if (len(columns) == 2) == (pairs is not None):
+        return
+    single = "single texts" if model.tokenizer is not None else "single lists of token ids"
+    found, expected = ("pairs", single) if pairs is not None else (single, "pairs")
+    raise DataError(
+        f"Found {found}, but this model takes {expected}: {' and '.join(repr(column) for column in columns)}."
+    )
+
+
 class Predictor:
     """A model ready to be asked; picklable, so that any engine can carry it to its workers.
 
     Args:
-        model: An assembled model. Its module is put into evaluation mode and shared, or copied where the
-            precision or the device is another.
+        model: An assembled model. Its module is left as it is, and a copy prepared, which shares its weights
+            where they are used as they are.
         precision: "auto" takes the fastest on this machine that answers as float32 does; "int8" is faster
             still.
         device: "auto" takes CUDA where there is one.
@@ -74,18 +92,20 @@ class Predictor:
     ) -> None:
         self.device = resolve_device(device)
         self.precision = choose_precision(precision, self.device)
-        self.kernels = choose_kernels(kernels, self.precision, self.device)
         self.batch_tokens = default_batch_tokens(self.device) if batch_tokens is None else batch_tokens
         self.num_workers = usual_num_workers(self.device.type) if num_workers is None else num_workers
         self.model = model
-        self._module = model.module
-        weight = next(model.module.parameters())
-        as_it_is = self.precision == "float32" and self.kernels == "plain"
-        if not as_it_is or weight.device != self.device or weight.dtype != torch.float32:
-            module = model.module if in_place else copy.deepcopy(model.module)
-            self._module = module.to(self.device)
-        to_precision(self._module.encoder, self.precision, self.kernels)
+        self._module = model.module if in_place else self._copy(model.module, kernels)
+        self._module.to(self.device)
+        to_precision(self._module.encoder, self.precision, kernels)
+        self.kernels: Kernels = self._module.encoder.kernels or "plain"
         self._module.eval()
+
+    def _copy(self, module: TextModel, kernels: Kernels) -> TextModel:
+        tensors = [*module.parameters(), *module.buffers()]
+        as_they_are = self.precision == "float32" and kernels == "plain"
+        as_they_are &= all(x.device == self.device and x.dtype == torch.float32 for x in tensors)
+        return copy.deepcopy(module, {id(x): x for x in tensors} if as_they_are else {})
 
     @classmethod
     def load(
@@ -124,14 +144,7 @@ class Predictor:
         Raises:
             DataError: If an item is no text or list of ids, or pairs are missing or too many.
         """
-        columns = [block.column for block in self.model.graph.inputs]
-        if (len(columns) == 2) != (pairs is not None):
-            single = "single texts" if self.model.tokenizer is not None else "single lists of token ids"
-            found, expected = ("pairs", single) if pairs is not None else (single, "pairs")
-            raise DataError(
-                f"Found {found}, but this model takes {expected}: "
-                f"{' and '.join(repr(column) for column in columns)}."
-            )
+        check_columns(self.model, pairs)
         with self.tokenizing() as encode, encoded_windows(encode, texts, pairs) as windows:
             return joined([self.predict_encoded(encoded, deduplicate=deduplicate) for encoded in windows])
 
@@ -151,7 +164,19 @@ class Predictor:
             encoded: Token ids of texts, or pairs of texts.
             deduplicate: As for predict.
         """
-        logits = run_packed(
+        return predictions(self.model.task, self.logits(encoded, deduplicate=deduplicate), encoded)
+
+    def logits(self, encoded: Encoded, *, deduplicate: bool = True) -> NDArray[np.float32]:
+        """What the module says of model.encode's rows, before softmax, sigmoid or scaling.
+
+        Args:
+            encoded: Token ids of texts, or pairs of texts.
+            deduplicate: As for predict.
+
+        Returns:
+            One row a text, float32, shape (texts, outputs).
+        """
+        return run_packed(
             self._module,
             encoded,
             batch_tokens=self.batch_tokens,
@@ -159,4 +184,3 @@ class Predictor:
             deduplicate=deduplicate,
             num_lanes=lanes_of(self.device),
         )
-        return predictions(self.model.task, logits, encoded)

@@ -41,7 +41,6 @@ from bertblocks.encoder import (
     Pooling,
     Precision,
     WindowPooling,
-    choose_kernels,
     choose_precision,
     resolve_device,
     to_precision,
@@ -87,8 +86,8 @@ class TextEncoder:
         self.pooling: Pooling = pooling
         self.window_pooling: WindowPooling = window_pooling
         self.num_workers = usual_num_workers(self.device.type) if num_workers is None else num_workers
-        self.kernels = choose_kernels(kernels, self.precision, self.device)
-        self._encoder = to_precision(encoder.to(self.device), self.precision, self.kernels).eval()
+        self._encoder = to_precision(encoder.to(self.device), self.precision, kernels).eval()
+        self.kernels: Kernels = self._encoder.kernels or "plain"
 
     @property
     def config(self) -> EncoderConfig:

@@ -112,10 +112,17 @@ class TokenizerWorkers:
 
     def _started(self) -> ThreadPoolExecutor:
         if self._threads is None:
+            try:
+                for _ in range(self._num_workers):
+                    self._workers.append(_Worker(self._tokenizer))
+                    self._free.put(self._workers[-1])
+            except OSError as error:
+                self.close()
+                raise BertBlocksError(
+                    f"A process that tokenizes cannot be started: {error}. Set num_workers=0 to tokenize "
+                    "without them."
+                ) from error
             self._threads = ThreadPoolExecutor(self._num_workers, "tokenizer")
-            self._workers = [_Worker(self._tokenizer) for _ in range(self._num_workers)]
-            for worker in self._workers:
-                self._free.put(worker)
         return self._threads
 
     def _encode_part(self, columns: Sequence[Sequence[str]]) -> Encoded:
@@ -132,7 +139,8 @@ class _Worker:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM],
+            # Isolated: else modules of the current folder would come before the standard library's.
+            [sys.executable, "-I", "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # The workers are the parallelism.

@@ -4,6 +4,8 @@ A multilingual encoder has half of its weights there, and a table of a few thous
 of them. All that AdamW does to the others is weight decay: they never have a gradient, so their averages stay
 0. It is made up for at the end, by one factor. Gradients, averages, checkpoints and the best epoch's weights
 are smaller by as much.
+
+Axes: U used words, D hidden size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Which library multiplies: chosen by the processor and by what is installed, and checked by value."""
+"""Which library multiplies: chosen by the processor and by what is installed, and checked by value.
+
+Axes: T packed tokens, K what a product sums over, N output columns.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,10 @@ def available_kernels(precision: Product) -> tuple[Kernels, ...]:
         if has_onednn():
             found.append("onednn")
     found.append("plain")
-    # oneDNN uses the tile instructions of AMX, which our kernels do not know.
+    # oneDNN, which in bfloat16 is torch's own product, uses the tile instructions of AMX; ours do not.
     if "native" in found and precision != "float32" and torch.cpu._is_amx_tile_supported():
         found.remove("native")
-        found.insert(-1, "native")
+        found.insert(-1 if precision == "int8" else 1, "native")
     return tuple(found)
 
 
@@ -79,9 +82,11 @@ def choose_kernels(kernels: Kernels, precision: Product, device: torch.device) -
         return available[0]
     if kernels not in available:
         why = f" ({native.missing()})" if kernels == "native" and native.missing() else ""
+        others = [other for other in get_args(Product) if kernels in available_kernels(other)]
+        instead = f" It can run {' and '.join(others)}: set precision." if others else ""
         raise ConfigError(
             f"kernels is {kernels!r}, which cannot run {precision} here{why}; there are: "
-            f"{', '.join(available)}."
+            f"{', '.join(available)}.{instead}"
         )
     return kernels
 

@@ -134,6 +134,9 @@ static TARGET void NAME(backward_head)(const attention *a, const attention_gradi
     const TYPE *k = (const TYPE *)a->k + begin * a->stride + head * H;
     const TYPE *v = (const TYPE *)a->v + begin * a->stride + head * H;
     const TYPE *d_out = (const TYPE *)g->d_out + (first * a->N + head) * H;
+    if (L <= 0) {
+        return;
+    }
     room->padded = round_up(L);
     memset(room->log_sum, 0, room->padded * sizeof(float));
     memset(room->delta, 0, room->padded * sizeof(float));

@@ -107,6 +107,9 @@ static TARGET void NAME(head)(const attention *a, int64_t sequence, int64_t head
 {
     const int64_t first = a->cu_seqlens[sequence], L = a->cu_seqlens[sequence + 1] - first, H = a->H;
     const int64_t begin = a->first_only ? sequence : first, queries = a->first_only ? 1 : L;
+    if (L <= 0) {
+        return;
+    }
     room->padded = round_up(L);
     NAME(pack_keys)((const TYPE *)a->k + first * a->stride + head * H, a->stride, L, H, room->keys);
     PACK_VALUES((const TYPE *)a->v + first * a->stride + head * H, a->stride, L, H, room->padded, room->values);

@@ -1,6 +1,7 @@
 """The compiled part, if it is there: what it can do here, and its functions with tensors for arguments.
 
-Axes: T packed tokens, K what a product sums over, N output columns or heads, B sequences, H head width.
+Axes: T packed tokens, K what a product sums over, N output columns or heads, B sequences, H head width,
+D hidden size.
 """
 
 from __future__ import annotations
@@ -13,9 +14,14 @@ from torch import Tensor
 
 from bertblocks.errors import ConfigError
 
+_NOT_BUILT = "the compiled part was not built when bertblocks was installed"
+_why_missing: str | None = None
 try:
     from bertblocks.encoder.native import _kernels
-except ImportError:
+except ImportError as _error:
+    # A part that is there and cannot be loaded says why: for want of a library, or for another Python.
+    _is_there = not isinstance(_error, ModuleNotFoundError) and "cannot import name" not in str(_error)
+    _why_missing = f"the compiled part cannot be loaded: {_error}" if _is_there else _NOT_BUILT
     _kernels = None  # type: ignore[assignment]
 
 # The widest row that add_norm takes, MAX_NORM_WIDTH in kernels.h.
@@ -47,7 +53,7 @@ def missing() -> str | None:
     """Why there are no kernels here, in words; None where there are."""
     here = _processor()
     if here is None:
-        return "the compiled part was not built when bertblocks was installed"
+        return _why_missing or _NOT_BUILT
     return None if here.vnni else "this processor has no AVX-512 with VNNI"
 
 
@@ -198,6 +204,7 @@ def _attention_arguments(
     seed: int,
 ) -> tuple[int, ...]:
     _, N, H = q_TNH.shape
+    _require_attention(q_TNH, k_TNH, v_TNH, cu_seqlens)
     return (
         q_TNH.data_ptr(), k_TNH.data_ptr(), v_TNH.data_ptr(), q_TNH.stride(0), k_TNH.stride(0),
         cu_seqlens.data_ptr(), len(cu_seqlens) - 1, N, H, int(first_only), q_TNH.element_size(),
@@ -206,48 +213,81 @@ def _attention_arguments(
     )  # fmt: skip
 
 
-class NormStep(NamedTuple):
-    """A layer norm of residual + dropout(x) in training: what goes in, and what is kept for the way back.
+def _require_attention(q_TNH: Tensor, k_TNH: Tensor, v_TNH: Tensor, cu_seqlens: Tensor) -> None:
+    """Refuse what the kernel would read as something else.
 
-    x is float32 or bfloat16 (T, D), all else float32: residual, sum and y (T, D), weight and bias (D,), eps
-    (1,), mean and scale (T,).
+    Raises:
+        ConfigError: If types or places in memory are others than it takes.
+    """
+    H = q_TNH.shape[-1]
+    offsets_fit = cu_seqlens.dtype == torch.int32 and cu_seqlens.is_cpu and cu_seqlens.is_contiguous()
+    same = k_TNH.dtype == v_TNH.dtype == q_TNH.dtype and k_TNH.stride() == v_TNH.stride()
+    side_by_side = q_TNH.stride()[1:] == k_TNH.stride()[1:] == (H, 1) or q_TNH.shape[1] == 1
+    if not (offsets_fit and same and side_by_side):
+        raise ConfigError(
+            "The attention kernel takes int32 offsets on the CPU, and queries, keys and values of one type "
+            f"with heads of {H} side by side; found offsets in {cu_seqlens.dtype} on {cu_seqlens.device}, "
+            f"and queries, keys and values in {q_TNH.dtype}, {k_TNH.dtype} and {v_TNH.dtype} with strides "
+            f"{q_TNH.stride()}, {k_TNH.stride()} and {v_TNH.stride()}."
+        )
+
+
+class KeptByNorm(NamedTuple):
+    """What a layer norm in training keeps for the way back, all float32.
+
+    Attributes:
+        sum_TD: residual + dropout(x).
+        mean_T: Of each row.
+        scale_T: 1 / sqrt(variance + eps).
     """
 
-    x_TD: Tensor
-    residual_TD: Tensor
-    weight_D: Tensor
-    bias_D: Tensor
-    eps: Tensor
     sum_TD: Tensor
     mean_T: Tensor
     scale_T: Tensor
-    dropout: float
-    seed: int
-
-    def arguments(self, y_TD: Tensor | None) -> tuple[int, ...]:
-        """What both kernels take."""
-        T, D = self.x_TD.shape
-        return (
-            self.x_TD.data_ptr(), self.residual_TD.data_ptr(), T, D, self.x_TD.element_size(),
-            self.weight_D.data_ptr(), self.bias_D.data_ptr(), self.eps.data_ptr(), self.seed,
-            self.sum_TD.data_ptr(), self.mean_T.data_ptr(), self.scale_T.data_ptr(),
-            0 if y_TD is None else y_TD.data_ptr(), torch.get_num_threads(),
-        )  # fmt: skip
 
 
-def norm_forward(step: NormStep) -> Tensor:
-    """norm(residual + dropout(x)), float32 (T, D); fills the step's sum, mean and scale."""
-    y_TD = torch.empty_like(step.residual_TD)
-    _kernels.norm_forward(*step.arguments(y_TD), step.dropout)
-    return y_TD
+def norm_forward(
+    x_TD: Tensor,
+    residual_TD: Tensor,
+    weight_D: Tensor,
+    bias_D: Tensor,
+    *,
+    eps: float,
+    dropout: float,
+    seed: int,
+) -> tuple[Tensor, KeptByNorm]:
+    """norm(residual + dropout(x)), float32 (T, D); x is float32 or bfloat16, all else float32."""
+    T = len(x_TD)
+    kept = KeptByNorm(torch.empty_like(residual_TD), torch.empty(T), torch.empty(T))
+    y_TD, eps_1 = torch.empty_like(residual_TD), torch.tensor([eps])
+    _kernels.norm_forward(
+        x_TD.data_ptr(), residual_TD.data_ptr(), *_norm_sizes(kept, x_TD.dtype), weight_D.data_ptr(),
+        bias_D.data_ptr(), eps_1.data_ptr(), seed, *_addresses(kept), y_TD.data_ptr(),
+        torch.get_num_threads(), dropout,
+    )  # fmt: skip
+    return y_TD, kept
 
 
-def norm_backward(step: NormStep, dy_TD: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def norm_backward(
+    dy_TD: Tensor, weight_D: Tensor, kept: KeptByNorm, *, x_dtype: torch.dtype, dropout: float, seed: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The gradients of x, in its type, and of residual, weight and bias."""
-    dx_TD, d_residual_TD = torch.empty_like(step.x_TD), torch.empty_like(step.residual_TD)
+    dx_TD, d_residual_TD = torch.empty_like(dy_TD, dtype=x_dtype), torch.empty_like(dy_TD)
     sums = torch.zeros((torch.get_num_threads(), 2, dy_TD.shape[1]))
+    # x, residual, bias and eps are of no use on the way back; eps must be an address all the same.
+    unused = kept.scale_T.data_ptr()
     _kernels.norm_backward(
-        *step.arguments(None), dy_TD.data_ptr(), dx_TD.data_ptr(), d_residual_TD.data_ptr(), sums.data_ptr(),
-        step.dropout,
+        0, 0, *_norm_sizes(kept, x_dtype), weight_D.data_ptr(), 0, unused, seed, *_addresses(kept), 0,
+        torch.get_num_threads(), dy_TD.data_ptr(), dx_TD.data_ptr(), d_residual_TD.data_ptr(),
+        sums.data_ptr(), dropout,
     )  # fmt: skip
     return dx_TD, d_residual_TD, sums[0, 0], sums[0, 1]
+
+
+def _norm_sizes(kept: KeptByNorm, x_dtype: torch.dtype) -> tuple[int, int, int]:
+    T, D = kept.sum_TD.shape
+    return T, D, x_dtype.itemsize
+
+
+def _addresses(kept: KeptByNorm) -> tuple[int, int, int]:
+    return kept.sum_TD.data_ptr(), kept.mean_T.data_ptr(), kept.scale_T.data_ptr()

@@ -5,7 +5,6 @@
 #include "simd.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* From a row's sum to its norm. */
 INLINE TARGET_VNNI void moments(const float *sum, int64_t D, float eps, float *mean_out, float *scale_out)

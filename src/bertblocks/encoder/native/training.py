@@ -1,7 +1,11 @@
 """The kernels with a way back: attention, and dropout with residual and norm.
 
 Dropout masks are counted from a seed, not kept: both ways draw the same one. The seeds come from torch's
-generator.
+generator. What is kept for the way back is kept by autograd, which frees it afterwards, knows of weights that
+were changed in between, and lets checkpointing do without it.
+
+Axes: T packed tokens, P queries, keys and values, or the last two, B sequences, N heads, H head width,
+D hidden size.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from bertblocks.encoder.native import calls
 
@@ -68,6 +73,7 @@ class _Attention(torch.autograd.Function):
         return calls.attention(q_TNH, k_TNH, v_TNH, cu_seqlens, log_sum_TN=log_sum_TN, **ctx.options)
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
         parts_TPNH, first_BNH, cu_seqlens, log_sum_TN = ctx.saved_tensors
         d_parts = torch.empty_like(parts_TPNH)
@@ -101,22 +107,23 @@ class _AddNorm(torch.autograd.Function):
         dropout: float,
         seed: int,
     ) -> Tensor:
-        T = len(x_TD)
-        step = calls.NormStep(
+        weight_D = weight_D.contiguous()
+        normed_TD, kept = calls.norm_forward(
             x_TD.contiguous(),
             residual_TD.contiguous(),
-            weight_D.contiguous(),
+            weight_D,
             bias_D.contiguous(),
-            torch.tensor([eps]),
-            torch.empty_like(residual_TD),
-            torch.empty(T),
-            torch.empty(T),
-            dropout,
-            seed,
+            eps=eps,
+            dropout=dropout,
+            seed=seed,
         )
-        ctx.step = step
-        return calls.norm_forward(step)
+        ctx.save_for_backward(weight_D, *kept)
+        ctx.options = {"x_dtype": x_TD.dtype, "dropout": dropout, "seed": seed}
+        return normed_TD
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, dy_TD: Tensor) -> tuple[Tensor | None, ...]:
-        return (*calls.norm_backward(ctx.step, dy_TD.contiguous()), None, None, None)
+        weight_D, *kept = ctx.saved_tensors
+        gradients = calls.norm_backward(dy_TD.contiguous(), weight_D, calls.KeptByNorm(*kept), **ctx.options)
+        return (*gradients, None, None, None)
