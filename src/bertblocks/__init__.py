@@ -47,6 +47,7 @@ _HOMES = {
         "ShapeError",
     ),
     "bertblocks.estimators": ("TextClassifier", "TextRegressor", "load"),
+    "bertblocks.explanation": ("Explainer",),
     "bertblocks.inference": ("Predictor", "load_encoder"),
     "bertblocks.text": ("load_tokenizer",),
 }
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from bertblocks.estimators import TextClassifier as TextClassifier
     from bertblocks.estimators import TextRegressor as TextRegressor
     from bertblocks.estimators import load as load
+    from bertblocks.explanation import Explainer as Explainer
     from bertblocks.inference import Predictor as Predictor
     from bertblocks.inference import load_encoder as load_encoder
     from bertblocks.text import load_tokenizer as load_tokenizer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +23,7 @@ from bertblocks.cli.options import (
 )
 from bertblocks.cli.progress import Bar
 from bertblocks.cli.sentences import texts_in_windows, unknown_tokens
-from bertblocks.data.text_files import is_utf8, unreadable
+from bertblocks.cli.standard_input import line_chunks
 from bertblocks.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from bertblocks.blocks import Task
     from bertblocks.inference import JobReport, Prediction, Predictor
 
-_CHUNK_LINES = 1024
-_CHUNK_CHARACTERS = 2_000_000
 _SHOWN_LABELS = 3
 # Of a predicted number, in units of the deviation that the training targets had.
 _SHOWN_DECIMALS = 4
@@ -142,7 +139,7 @@ def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> Non
             "This model takes pairs of texts, which a line cannot hold: give a TABLE with --output, or both "
             "--text and --text-pair."
         )
-    for chunk in _chunks(_stdin_lines(encoding)):
+    for chunk in line_chunks(encoding):
         found = iter(predictor.predict([line for line in chunk if line.strip()]))
         # A blank line has no answer, but keeps its place: answers and texts can be put side by side.
         for prediction in (next(found) if line.strip() else None for line in chunk):
@@ -151,37 +148,6 @@ def _predict_lines(predictor: Predictor, encoding: str, *, as_json: bool) -> Non
             else:
                 print("" if prediction is None else _short(prediction, predictor.model.task))
         sys.stdout.flush()
-
-
-def _chunks(lines: Iterator[str]) -> Iterator[list[str]]:
-    """So many lines at a time, or as many as have so many characters."""
-    chunk: list[str] = []
-    num_characters = 0
-    for line in lines:
-        chunk.append(line)
-        num_characters += len(line)
-        if len(chunk) == _CHUNK_LINES or num_characters >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, num_characters = [], 0
-    if chunk:
-        yield chunk
-
-
-def _stdin_lines(encoding: str) -> Iterator[str]:
-    """The lines of standard input, without their ends.
-
-    Raises:
-        ConfigError: If there is no such encoding.
-        DataError: If a line is not in this encoding.
-    """
-    # A byte order mark, which Windows likes to begin with, is no part of the first text.
-    name = "utf-8-sig" if is_utf8(encoding) else encoding
-    sys.stdin.reconfigure(encoding=name, errors="surrogateescape")  # type: ignore[union-attr]
-    for number, line in enumerate(sys.stdin, 1):
-        text = line.rstrip("\r\n")
-        if problem := unreadable(text, encoding=encoding):
-            raise DataError(f"Standard input, line {number}: {problem}")
-        yield text
 
 
 def _as_json(prediction: Prediction | None, task: Task) -> dict[str, Any]:

@@ -40,8 +40,9 @@ from bertblocks.data import (
 from bertblocks.data.values import first_few, is_missing
 from bertblocks.encoder import Precision
 from bertblocks.errors import ConfigError, DataError
+from bertblocks.explanation import Explainer, Explanation, Method
 from bertblocks.inference import Predictions, Predictor
-from bertblocks.training import LabeledTexts, TrainingSettings, train_model
+from bertblocks.training import LabeledTexts, TrainingSettings, save_with_card, train_model, training_facts
 
 # Below this a held-out part says nothing, and every row is needed to learn from.
 _FEWEST_ROWS_TO_SPLIT = 20
@@ -100,13 +101,13 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model's folder; `bertblocks.load` and the command line read it.
+        """Write the model's folder with its card; `bertblocks.load` and the command line read it.
 
         Raises:
             NotFittedError: If fit has not been called.
             CheckpointError: If the folder holds something that is not a model.
         """
-        self._model.save(folder)
+        save_with_card(self._model, folder, getattr(self, "_training_facts", None))
 
     def predict_details(self, texts: Any) -> Predictions:
         """Predict with everything that is known: probabilities, token counts, what was cut.
@@ -116,6 +117,28 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         """
         first, second = _input_columns(texts, self._model.graph)
         return self._predictor().predict(first, second)
+
+    def explain(self, texts: Any, *, label: Any = None, method: Method = "both") -> list[Explanation]:
+        """Say which words of each text made the model's answer.
+
+        Args:
+            texts: A column of texts, or of pairs (a, b); of lists of integers for a model of token ids.
+            label: The label whose probability is explained; None is the most probable one of each text.
+            method: "integrated-gradients" adds up to the answer, "leave-one-out" asks again without each
+                word, "both" compares the two, "gradient" is the quickest and roughest (docs/explanations.md).
+
+        Returns:
+            One explanation a text: its words with their places and shares, and how far these add up.
+
+        Raises:
+            NotFittedError: If fit has not been called.
+            DataError: If texts cannot be used.
+            ConfigError: If there is no such label or method.
+        """
+        first, second = _input_columns(texts, self._model.graph)
+        value = label.item() if isinstance(label, np.generic) else label
+        named = None if label is None else task_label(value, self._model.task)
+        return Explainer(self._model).explain(first, second, label=named, method=method)
 
     @property
     def _model(self) -> AssembledModel:
@@ -170,7 +193,9 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]
         train, validation = self._split(rows, task)
         graph = self.graph or self._ready_made(task, is_pair=second is not None)
         self.__dict__.pop("_cached_predictor", None)
-        self.model_ = train_model(graph, task, train, validation, self._settings(task)).model
+        trained = train_model(graph, task, train, validation, self._settings(task))
+        self._training_facts = training_facts(trained, train, num_held_out=len(validation or ()))
+        self.model_ = trained.model
         return task
 
     def _ready_made(self, task: Task, *, is_pair: bool) -> Graph:

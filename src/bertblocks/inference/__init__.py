@@ -11,7 +11,7 @@ from bertblocks.inference.predictions import (
     scores_from_logits,
     targets_in_unit,
 )
-from bertblocks.inference.predictor import Predictor, model_folder
+from bertblocks.inference.predictor import Predictor, check_columns, model_folder
 from bertblocks.inference.text_encoder import TextEncoder, load_encoder
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Predictor",
     "TextEncoder",
     "answers",
+    "check_columns",
     "embed_table",
     "load_encoder",
     "model_folder",

@@ -117,7 +117,7 @@ def scores_from_logits(task: Task, logits: NDArray[np.float32]) -> NDArray[Any]:
         return targets_in_unit(task, logits.reshape(-1))
     if not len(logits):
         return np.empty((0, task.num_outputs), dtype=np.float32)
-    scaled = logits.astype(np.float64) / task.temperature
+    scaled = logits.astype(np.float64) / np.asarray(task.temperatures or task.temperature)
     # By numpy, as importing scipy for it takes longer than predicting a text.
     scores = _softmax(scaled) if task.activation == "softmax" else np.exp(-np.logaddexp(0.0, -scaled))
     return scores.astype(np.float32)

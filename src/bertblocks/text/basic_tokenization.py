@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from bertblocks.text import _unicode_tables as tables
 from bertblocks.text.vocabulary import Casing
@@ -75,11 +76,80 @@ def split_words(text: str, casing: Casing) -> str:
     text = _CJK.sub(r" \g<0> ", _DROPPED.sub("", text))
     if casing == "uncased":
         # Google folds word by word: the same, as white space neither combines nor continues a word's case.
-        # Characters that 14.0 does not know stay as they are, whatever a newer Python knows about them.
-        parts = _UNASSIGNED.split(text)
-        parts[::2] = map(_fold, parts[::2])
-        text = "".join(parts)
+        text = _fold_known(text)
     return " ".join(_PUNCTUATION.sub(r" \g<0> ", text).split())
+
+
+class PlacedWord(NamedTuple):
+    """A word as split_words gives it, and where its characters come from.
+
+    Attributes:
+        characters: The word, folded where the vocabulary is uncased.
+        places: For each of its characters where it begins and ends in the text. Where folding has mixed the
+            characters of a word, each comes from all of them.
+    """
+
+    characters: str
+    places: Sequence[tuple[int, int]]
+
+
+def placed_words(text: str, casing: Casing) -> Iterator[PlacedWord]:
+    """Split a text as split_words does, and tell where in it every character comes from."""
+    for indices in _stretches(text):
+        word = _placed(text, indices, casing)
+        start = 0
+        for found in _PUNCTUATION.finditer(word.characters):
+            for begin, end in ((start, found.start()), found.span()):
+                if begin < end:
+                    yield PlacedWord(word.characters[begin:end], word.places[begin:end])
+            start = found.end()
+        if start < len(word.characters):
+            yield PlacedWord(word.characters[start:], word.places[start:])
+
+
+def is_punctuation(char: str) -> bool:
+    """Whether Google splits words at a character."""
+    return _PUNCTUATION.fullmatch(char) is not None
+
+
+def _stretches(text: str) -> Iterator[list[int]]:
+    """Where the characters lie that stand between white space; a CJK character stands alone."""
+    dropped = {found.start() for found in _DROPPED.finditer(text)}
+    ideographs = {found.start() for found in _CJK.finditer(text)}
+    stretch: list[int] = []
+    for index, char in enumerate(text):
+        if index in dropped:
+            continue
+        if stretch and (char.isspace() or index in ideographs):
+            yield stretch
+            stretch = []
+        if index in ideographs:
+            yield [index]
+        elif not char.isspace():
+            stretch.append(index)
+    if stretch:
+        yield stretch
+
+
+def _placed(text: str, indices: Sequence[int], casing: Casing) -> PlacedWord:
+    own = [text[index] for index in indices]
+    if casing == "cased":
+        return PlacedWord("".join(own), [(index, index + 1) for index in indices])
+    word = _fold_known("".join(own))
+    alone = [_fold_known(char) for char in own]
+    # A sigma is another letter at the end of a word: it stays in its place.
+    if "".join(alone).replace("ς", "σ") == word.replace("ς", "σ"):
+        places = zip(indices, alone, strict=True)
+        return PlacedWord(word, [(index, index + 1) for index, folded in places for _ in folded])
+    # Marks have changed places with each other.
+    return PlacedWord(word, [(indices[0], indices[-1] + 1)] * len(word))
+
+
+def _fold_known(text: str) -> str:
+    """Fold all but the characters that 14.0 does not know, whatever a newer Python knows about them."""
+    parts = _UNASSIGNED.split(text)
+    parts[::2] = map(_fold, parts[::2])
+    return "".join(parts)
 
 
 def _fold(text: str) -> str:

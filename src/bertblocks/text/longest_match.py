@@ -8,7 +8,7 @@ long as any piece of the vocabulary begins so, which finds the same piece in as 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bertblocks.text.vocabulary import CONTINUATION
@@ -23,7 +23,9 @@ _IN_WORD = r"[^\s!-/:-@\[-`{-~\u2000-\u206f\u3000-\u303f\u3400-\u9fff\uf900-\ufa
 _LONG_WORD = re.compile(f"{_IN_WORD}{{{_NUM_LONG}}}")
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
+    """A piece of a word: its id, and the character of the word that it ends before."""
+
     token_id: int
     end: int
 
@@ -48,24 +50,30 @@ class LongestMatch:
 
     def encode(self, word: str) -> list[int]:
         """Ids of the pieces of a word."""
+        return [piece.token_id for piece in self.cut(word)]
+
+    def cut(self, word: str) -> Sequence[Piece]:
+        """The pieces of a word; one of all of it where it is unknown."""
+        unknown = [Piece(self._unknown, len(word))]
         if len(word) > MAX_CHARACTERS_PER_WORD:
-            return [self._unknown]
-        found, start = [], 0
+            return unknown
+        found: list[Piece] = []
+        start = 0
         while start < len(word):
             piece = self._longest(word, start)
             if piece is None:
-                return [self._unknown]
-            found.append(piece.token_id)
+                return unknown
+            found.append(piece)
             start = piece.end
         return found
 
-    def _longest(self, word: str, start: int) -> _Piece | None:
+    def _longest(self, word: str, start: int) -> Piece | None:
         longest = None
         piece = CONTINUATION if start else ""
         for end in range(start + 1, len(word) + 1):
             piece += word[end - 1]
             if piece in self._ids:
-                longest = _Piece(self._ids[piece], end)
+                longest = Piece(self._ids[piece], end)
             if piece not in self._beginnings:
                 break
         return longest

@@ -13,6 +13,7 @@ from bertblocks.blocks import MIN_SEQUENCE_LENGTH
 from bertblocks.errors import CheckpointError
 from bertblocks.text.library import encode_texts, is_failure
 from bertblocks.text.template import Template, template_of
+from bertblocks.text.token_spans import TokenSpan
 from bertblocks.text.vocabulary import Casing, Role
 
 # NUL is taken out of every text, so no text can spell a name that has it.
@@ -75,6 +76,17 @@ class OtherModel:
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, uncut and without special tokens."""
         return encode_texts(self._library, [_clean(text) for text in texts])
+
+    def locate(self, text: str) -> list[TokenSpan]:
+        """Where the tokens that encode gives lie in a text, as far as the library can tell."""
+        kept = [index for index, char in enumerate(text) if char != "\0"]
+        found = self._library.encode(_clean(text), add_special_tokens=False)
+        spans = []
+        for token_id, (start, end) in zip(found.ids, found.offsets, strict=True):
+            is_inside = 0 <= start < end <= len(kept)
+            place = (kept[start], kept[end - 1] + 1) if is_inside else (0, 0)
+            spans.append(TokenSpan(token_id, *place))
+        return spans
 
     def files(self) -> dict[str, bytes]:
         """What a saved folder holds besides the tokenizer configuration."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bertblocks.blocks import MAX_SEQUENCE_LENGTH, MIN_SEQUENCE_LENGTH, Windowing
 from bertblocks.errors import ConfigError, DataError
 from bertblocks.text.template import Template, lengths_of_cut_pair
+from bertblocks.text.token_spans import TokenSpan
 from bertblocks.text.vocabulary import Casing, Role
 from bertblocks.text.windows import default_stride, window_starts
 
@@ -45,6 +46,9 @@ class TokenModel(Protocol):
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, uncut and without special tokens."""
+
+    def locate(self, text: str) -> list[TokenSpan]:
+        """Where the tokens of a text lie in it, as far as that can be told; encode's ids decide."""
 
     def files(self) -> dict[str, bytes]:
         """What a saved folder holds besides the tokenizer configuration."""
@@ -206,8 +210,7 @@ class Tokenizer:
         """
         first = _as_texts(texts, "texts")
         if pairs is None:
-            join = self._slide if self.windows == "slide" else self._join
-            return join(self._model.encode(first))
+            return self.arrange(self._model.encode(first))
         if self.windows == "slide":
             raise ConfigError(
                 "windows='slide' is for single texts: of a pair, either text might slide against the other. "
@@ -219,7 +222,32 @@ class Tokenizer:
                 f"texts and pairs differ in length: {len(first)} and {len(second)}. "
                 f"Give one second text per row."
             )
-        return self._join_pairs(self._model.encode(first), self._model.encode(second))
+        return self.arrange(self._model.encode(first), self._model.encode(second))
+
+    def arrange(self, first: Sequence[list[int]], second: Sequence[list[int]] | None = None) -> Encoded:
+        """Put special tokens around what texts have become, and cut it or make windows of it.
+
+        Args:
+            first: Ids of the texts, or the first texts, without special tokens. They may be any numbers: who
+                gives each token's place instead learns which tokens are kept, and where.
+            second: Ids of the second texts; not where texts slide.
+        """
+        if second is not None:
+            return self._join_pairs(first, second)
+        return self._slide(first) if self.windows == "slide" else self._join(first)
+
+    def token_spans(self, text: str) -> list[TokenSpan]:
+        """Where the tokens of a text lie in it; without special tokens, uncut.
+
+        The ids are those that encode gives. Where the tokenizer cannot tell the places, every token has all
+        of the text.
+        """
+        (ids,) = self._model.encode([text])
+        spans = self._model.locate(text)
+        starts = [span.start for span in spans if span.start < span.end]
+        if [span.token_id for span in spans] == ids and starts == sorted(starts):
+            return spans
+        return [TokenSpan(index, 0, len(text)) for index in ids]
 
     def _join(self, texts: Sequence[list[int]]) -> Encoded:
         template = self._template.single

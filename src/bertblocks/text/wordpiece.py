@@ -9,10 +9,11 @@ from typing import cast
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers import Tokenizer as RustTokenizer
 
-from bertblocks.text.basic_tokenization import library_agrees, split_words
+from bertblocks.text.basic_tokenization import library_agrees, placed_words, split_words
 from bertblocks.text.library import encode_texts
-from bertblocks.text.longest_match import MAX_CHARACTERS_PER_WORD, LongestMatch, has_long_word
+from bertblocks.text.longest_match import MAX_CHARACTERS_PER_WORD, LongestMatch, Piece, has_long_word
 from bertblocks.text.template import Template, bert_template
+from bertblocks.text.token_spans import TokenSpan
 from bertblocks.text.vocabulary import CONTINUATION, SPECIAL_TOKENS, Casing, Role, Vocabulary
 
 
@@ -82,6 +83,27 @@ class WordPieceModel:
             words = split_words(texts[row], self.casing).split()
             ids[row] = [index for word in words for index in self._pieces.encode(word)]
         return ids
+
+    def locate(self, text: str) -> list[TokenSpan]:
+        """Where the tokens that encode gives lie in a text."""
+        cut = self._cut_by_library if self._is_ordinary(text) else self._pieces.cut
+        spans = []
+        for word in placed_words(text, self.casing):
+            start = 0
+            for piece in cut(word.characters):
+                spans.append(TokenSpan(piece.token_id, word.places[start][0], word.places[piece.end - 1][1]))
+                start = piece.end
+        return spans
+
+    def _cut_by_library(self, word: str) -> Sequence[Piece]:
+        """The pieces of a word; the library's own places count bytes."""
+        pieces, end = [], 0
+        for token in self._library.model.tokenize(word):
+            if token.id == self.special_tokens["unk"]:
+                return [Piece(token.id, len(word))]
+            end += len(token.value) - (len(CONTINUATION) if end else 0)
+            pieces.append(Piece(token.id, end))
+        return pieces
 
     def _is_ordinary(self, text: str) -> bool:
         return library_agrees(text, self.casing) and not has_long_word(text)
