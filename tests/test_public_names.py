@@ -21,6 +21,7 @@ PROMISED = {
     "Dense",
     "Dropout",
     "EnglishBertEncoder",
+    "Explainer",
     "GlobalAveragePooling1D",
     "GlobalMaxPooling1D",
     "Graph",

@@ -13,7 +13,7 @@ from bertblocks.assembly import assemble, load_model
 from bertblocks.blocks import Task
 from bertblocks.data import open_table
 from bertblocks.errors import ConfigError, DataError, GraphError
-from bertblocks.evaluation import evaluate_table
+from bertblocks.evaluation import examine_table
 from bertblocks.inference import Predictor, predict_table
 from tiny_ids import BAD_CELLS, YES_NO, ids_graph, ids_model, order_rows, write_json_lines, write_parquet
 
@@ -104,14 +104,14 @@ def test_bad_rows_of_a_table(predictor, tmp_path):
 
 def test_evaluation(predictor, tmp_path):
     table = open_table(write_json_lines(tmp_path / "in.jsonl", ROWS))
-    found = evaluate_table(predictor, table)
+    found = examine_table(predictor, table).evaluation
     right = np.mean(np.array(predictor.predict(ROWS["events"]).answers) == ROWS["label"])
     assert found.overall["accuracy"] == pytest.approx(right)
     renamed = {"lists": ROWS["events"], "label": ROWS["label"]}
     other = open_table(write_json_lines(tmp_path / "other.jsonl", renamed))
-    assert evaluate_table(predictor, other, ids="lists").overall == found.overall
+    assert examine_table(predictor, other, ids="lists").evaluation.overall == found.overall
     with pytest.raises(ConfigError, match="text and text_pair has no effect: this model takes token ids"):
-        evaluate_table(predictor, table, text="a", text_pair="b")
+        examine_table(predictor, table, text="a", text_pair="b")
 
 
 def test_the_task_must_fit():

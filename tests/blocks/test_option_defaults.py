@@ -38,6 +38,7 @@ DEFAULTS = {
         "target_scale": 1.0,
         "thresholds": (),
         "temperature": 1.0,
+        "temperatures": (),
     },
     "TextInput": {},
     "TokenIdsInput": {},

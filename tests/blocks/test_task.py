@@ -12,7 +12,7 @@ TASKS = [
     Task(kind="classification", labels=("a", "b", "c"), temperature=1.7),
     Task(kind="binary", labels=("no", "yes")),
     Task(kind="multilabel", labels=("x", "y"), thresholds=(0.25, 0.75), temperature=0.5),
-    Task(kind="multilabel", labels=("only",)),
+    Task(kind="multilabel", labels=("only",), temperatures=(1.25,)),
     Task(kind="regression", target_mean=-3.5, target_scale=2.0),
 ]
 
@@ -56,6 +56,26 @@ CONTRADICTIONS = {
         "thresholds are (2.0,), but must be probabilities",
     ),
     "cold": ({"kind": "binary", "labels": ("a", "b"), "temperature": 0.0}, "temperature is 0.0"),
+    "temperatures of classes": (
+        {"kind": "binary", "labels": ("a", "b"), "temperatures": (1.5, 2.0)},
+        "temperatures belong to multi-label tasks, one a label",
+    ),
+    "a temperature short": (
+        {"kind": "multilabel", "labels": ("a", "b"), "temperatures": (1.5,)},
+        "temperatures belong to multi-label tasks, one a label",
+    ),
+    "temperature and temperatures": (
+        {"kind": "multilabel", "labels": ("a",), "temperature": 2.0, "temperatures": (1.5,)},
+        "temperature has no effect beside temperatures",
+    ),
+    "endless temperatures": (
+        {"kind": "multilabel", "labels": ("a", "b"), "temperatures": (0.0, math.inf)},
+        "temperatures are (0.0, inf), but must be positive",
+    ),
+    "temperatures as texts": (
+        {"kind": "multilabel", "labels": ("a",), "temperatures": ("1",)},
+        "temperatures is ('1',), but must be a tuple, and each item a float",
+    ),
     "no temperature": (
         {"kind": "binary", "labels": ("a", "b"), "temperature": math.nan},
         "temperature is nan",
@@ -91,7 +111,7 @@ def test_every_contradiction_is_named_at_once():
     [
         (
             {"kind": "regression", "unit": "stars"},
-            "target_scale', 'temperature', 'thresholds']; unknown: ['unit'].",
+            "target_scale', 'temperature', 'temperatures', 'thresholds']; unknown: ['unit'].",
         ),
         ({"unit": "stars"}, "unknown: ['unit'], 'kind' is required."),
         ({"labels": ["a", "b"]}, "'kind' is required"),
@@ -105,3 +125,14 @@ def test_json_that_is_no_task_is_refused(data, fragment):
     with pytest.raises(ConfigError) as caught:
         Task.from_json(data)
     assert fragment in str(caught.value)
+
+
+def test_a_task_without_temperatures_is_written_as_it_was_before_there_were_any():
+    task = Task(kind="multilabel", labels=("a", "b"), thresholds=(0.25, 0.5), temperature=2.0)
+    assert task.to_json() == {
+        "kind": "multilabel",
+        "labels": ["a", "b"],
+        "thresholds": [0.25, 0.5],
+        "temperature": 2.0,
+    }
+    assert Task(kind="multilabel", labels=("a",), temperatures=(2.0,)).to_json()["temperatures"] == [2.0]

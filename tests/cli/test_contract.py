@@ -11,10 +11,12 @@ import typer
 
 import bertblocks
 from bertblocks.cli.app import _with_options, app
+from bertblocks.cli.explain import Method
 from bertblocks.cli.options import Precision, TrainingPrecision
 from bertblocks.cli.sections import SECTIONS
 from bertblocks.encoder import Precision as EncoderPrecision
 from bertblocks.encoder import TrainingPrecision as EncoderTrainingPrecision
+from bertblocks.explanation import Method as ExplanationMethod
 
 TRAIN = (
     "TABLE --text --text-pair --ids --target --output --encoder --graph --vocabulary --vocabulary-size "
@@ -31,10 +33,15 @@ COMMANDS = {
         "MODEL TABLE --text --text-pair --ids --target --label-separator --group-by --output --precision "
         "--device --encoding --sheet --skip-bad-rows --json"
     ),
+    "compare": (
+        "MODELS TABLE --text --text-pair --ids --target --label-separator --group-by --output --precision "
+        "--device --encoding --sheet --skip-bad-rows --json"
+    ),
     "predict": (
         "MODEL TABLE --output --text --text-pair --precision --device --encoding --sheet "
         "--skip-bad-rows --json"
     ),
+    "explain": ("MODEL TEXT --text-pair --label --method --attention --output --device --encoding --json"),
     "embed": (
         "ENCODER TABLE --text --output --pooling --sequence-length --windows --stride --window-pooling "
         "--precision --device --encoding --sheet --skip-bad-rows --json"
@@ -72,6 +79,10 @@ def test_the_choices_of_precision_are_the_encoders():
     # Written twice, so that --help need not load torch.
     assert get_args(Precision) == get_args(EncoderPrecision)
     assert get_args(TrainingPrecision) == get_args(EncoderTrainingPrecision)
+
+
+def test_the_choices_of_method_are_the_explanations():
+    assert get_args(Method) == get_args(ExplanationMethod)
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, None])

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from bertblocks.blocks import Task
-from bertblocks.cli.predict import _number, _stdin_lines
+from bertblocks.cli.predict import _number
+from bertblocks.cli.standard_input import stdin_lines
 from tiny_tables import CLUES, class_texts, write_csv
 
 FLOAT32 = ("--precision", "float32")
@@ -96,7 +97,7 @@ class TestLines:
     def test_a_byte_order_mark_is_no_text(self, monkeypatch, encoding):
         stdin = io.TextIOWrapper(io.BytesIO("\ufeffone\r\n two \n".encode()), encoding="cp1252")
         monkeypatch.setattr(sys, "stdin", stdin)
-        assert list(_stdin_lines(encoding)) == ["one", " two "]
+        assert list(stdin_lines(encoding)) == ["one", " two "]
 
     def test_blank_lines_keep_their_place(self, cli, model):
         stdin = b"the food was awful\n\n  \nvery good music\n"
@@ -125,7 +126,7 @@ class TestLines:
         assert [line.split("\t")[0] for line in ended.out.splitlines()] == ["good", "bad"] * 1100
 
     def test_long_lines_are_fewer_in_a_window(self, cli, model, monkeypatch):
-        monkeypatch.setattr("bertblocks.cli.predict._CHUNK_CHARACTERS", 40)
+        monkeypatch.setattr("bertblocks.cli.standard_input._CHUNK_CHARACTERS", 40)
         ended = cli("predict", model, *FLOAT32, stdin=b"the music was very good\n\nthe food was awful\n" * 20)
         assert [line.split("\t")[0] for line in ended.out.splitlines()] == ["good", "", "bad"] * 20
 

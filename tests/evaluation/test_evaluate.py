@@ -125,9 +125,7 @@ def test_chosen_thresholds_stand_beside_what_a_half_gives():
     task = Task(kind="multilabel", labels=("red", "big"), thresholds=(0.2, 0.5))
     targets = np.array([[1, 0], [1, 1], [0, 1]])
     scores = np.array([[0.3, 0.4], [0.25, 0.9], [0.1, 0.6]])
-    found = evaluate(
-        task, targets=targets, scores=scores, threshold_rows="same", skipped_in_training={"a": 2}
-    )
+    found = evaluate(task, targets=targets, scores=scores, fitted_rows="same", skipped_in_training={"a": 2})
     assert found.overall["micro_f1"] == 1.0
     half = compute_metrics(TASKS["multilabel"], targets=targets, scores=scores)
     stored = found.to_json()
@@ -145,7 +143,7 @@ def test_chosen_thresholds_stand_beside_what_a_half_gives():
     assert summary_tables(found)[-1].title == "Rows left out of the training table"
     on_others = evaluate(task, targets=targets, scores=scores)
     assert on_others.to_json()["thresholds"]["num_rows"] is None and threshold_note(on_others) is None
-    plain = evaluate(TASKS["multilabel"], targets=targets, scores=scores, threshold_rows="same")
+    plain = evaluate(TASKS["multilabel"], targets=targets, scores=scores, fitted_rows="same")
     assert plain.thresholds is None and threshold_note(plain) is None
     assert plain.to_json()["skipped_in_training"] is None
 

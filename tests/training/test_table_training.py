@@ -58,6 +58,9 @@ def killed_at(step):
     return listen
 
 
+EVERYTHING = ["model", "model-evaluation", "table.csv", "whole", "whole-evaluation"]
+
+
 def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
@@ -79,7 +82,7 @@ def test_what_a_run_leaves(run_of, tmp_path):
         "run.json",
         "training.jsonl",
     } <= {*files(folder)}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "table.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model-evaluation", "table.csv"]
     record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     assert record["settings"]["training"]["epochs"] == 2
     assert record["resolved"]["learning_rate"] == 1e-4 and record["resolved"]["patience"] >= 1
@@ -205,7 +208,13 @@ def test_a_killed_run_that_is_resumed_equals_the_uninterrupted_one(run_of, tmp_p
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert same_model(whole, killed)
     assert files(whole) == files(killed)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "table.csv", "whole"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "killed",
+        "killed-evaluation",
+        "table.csv",
+        "whole",
+        "whole-evaluation",
+    ]
     for name in ("metrics.json", "bertblocks.json"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
     logs = [
@@ -299,7 +308,7 @@ class TestPlaces:
 
         # Also once there is a checkpoint, which nobody should be told to remove.
         train_table(run_of(training={"epochs": 1, "checkpoint_every_s": 0}), on_event=begin_another)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "table.csv"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model-evaluation", "table.csv"]
 
     def test_an_output_that_is_there_is_left_alone(self, run_of, tmp_path):
         (tmp_path / "model").mkdir()
@@ -437,9 +446,9 @@ class TestKilledAtTheEnd:
         train_table(run_of("whole"))
         return tmp_path / "whole"
 
-    @pytest.mark.parametrize("where", ["_evaluate", "move_to_output", "write_record"])
+    @pytest.mark.parametrize("where", ["evaluate_run", "move_to_output", "write_record"])
     def test_a_kill_while_saving(self, run_of, tmp_path, whole, monkeypatch, where):
-        def die(*arguments):
+        def die(*arguments, **options):
             raise KilledError
 
         with monkeypatch.context() as patch:
@@ -448,7 +457,7 @@ class TestKilledAtTheEnd:
                 train_table(run_of())
         train_table(run_of(), resume=True)
         assert same_model(tmp_path / "model", whole)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "table.csv", "whole"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == EVERYTHING
 
     def test_a_kill_after_the_model_has_moved(self, run_of, tmp_path, whole, monkeypatch):
         def die_after_the_move(work):
@@ -481,7 +490,7 @@ class TestKilledAtTheEnd:
         (half / "model.safetensors").write_bytes(b"half")
         train_table(run_of(), resume=True)
         assert same_model(tmp_path / "model", whole)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "table.csv", "whole"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == EVERYTHING
 
 
 def test_resuming_a_finished_run_gives_its_figures_and_changes_nothing(run_of, tmp_path):

@@ -28,6 +28,7 @@ class Task:
         target_scale: See target_mean; positive.
         thresholds: Multi-label: probability from which each label is given; 0.5 each where empty.
         temperature: Logits are divided by it before softmax or sigmoid: calibration, 1.0 until fitted.
+        temperatures: Multi-label: one for each label, in place of the one for all; empty where that one holds.
 
     Raises:
         ConfigError: If the parts contradict each other; all problems at once.
@@ -39,6 +40,7 @@ class Task:
     target_scale: float = 1.0
     thresholds: tuple[float, ...] = ()
     temperature: float = 1.0
+    temperatures: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         problems = self._problems()
@@ -72,6 +74,19 @@ class Task:
             problems.append("temperature belongs to probabilities, which a regression has not")
         if not 0 < self.temperature < math.inf:
             problems.append(f"temperature is {self.temperature}, but must be positive")
+        problems += self._temperatures_problems()
+        return problems
+
+    def _temperatures_problems(self) -> list[str]:
+        if not self.temperatures:
+            return []
+        problems = []
+        if self.kind != "multilabel" or len(self.temperatures) != len(self.labels):
+            problems.append("temperatures belong to multi-label tasks, one a label")
+        if self.temperature != 1:
+            problems.append("temperature has no effect beside temperatures")
+        if not all(0 < temperature < math.inf for temperature in self.temperatures):
+            problems.append(f"temperatures are {self.temperatures}, but must be positive")
         return problems
 
     @property

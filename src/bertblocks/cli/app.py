@@ -13,10 +13,12 @@ from typing import Annotated, TextIO
 import typer
 
 from bertblocks._version import __version__
+from bertblocks.cli.compare import compare
 from bertblocks.cli.console import complain, prepare_streams
 from bertblocks.cli.convert import convert
 from bertblocks.cli.embed import embed
 from bertblocks.cli.evaluate import evaluate
+from bertblocks.cli.explain import explain
 from bertblocks.cli.info import info
 from bertblocks.cli.predict import predict
 from bertblocks.cli.quickstart import quickstart
@@ -32,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_COMMANDS = (quickstart, train, evaluate, predict, embed, convert, info)
+_COMMANDS = (quickstart, train, evaluate, compare, predict, explain, embed, convert, info)
 for command in _COMMANDS:
     # Only this one has more options than fit a screen.
     app.command(cls=SectionedCommand if command is train else None)(command)

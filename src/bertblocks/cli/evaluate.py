@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +40,10 @@ def evaluate(
     group_by: Annotated[str | None, typer.Option(help="Column for metrics by group.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for metrics.json; by default MODEL-evaluation/NAME for a table NAME.csv."),
+        typer.Option(
+            help="Folder for report.html, metrics.json, predictions.parquet and plots; by default "
+            "MODEL-evaluation/NAME for a table NAME.csv."
+        ),
     ] = None,
     precision: PrecisionOption = "auto",
     device: Device = "auto",
@@ -50,22 +54,32 @@ def evaluate(
 ) -> None:
     """Compare a model's predictions with a table's truth.
 
-    As a whole, by class and by group; metrics.json keeps all of it.
+    As a whole, by class and by group; report.html shows all of it.
     """
     # Imported where it is needed: --help should not wait for torch.
-    from bertblocks._files import write_text_atomically
     from bertblocks.data import open_table
-    from bertblocks.evaluation import METRICS_FILE, evaluate_table, stored_baseline
+    from bertblocks.evaluation import (
+        METRICS_FILE,
+        PREDICTIONS_FILE,
+        default_folder,
+        examine_table,
+        read_training_texts,
+        run_facts,
+        stored_baseline,
+        write_evaluation,
+    )
     from bertblocks.inference import Predictor, model_folder
+    from bertblocks.training import LOG_FILE, read_history
 
-    path = (output or _default_folder(model, table)) / METRICS_FILE
+    place = output or default_folder(model, Path(table).stem)
+    path = place / METRICS_FILE
     _check_place(path)
     if (other := _table_of(path)) not in (None, table):
         say(f"{path} holds the metrics of {other}: they will be replaced.")
     folder = model_folder(model)
     predictor = Predictor.load(folder, precision=precision, device=device)
     with Bar() as bar:
-        result = evaluate_table(
+        data = examine_table(
             predictor,
             open_table(table, encoding=encoding, sheet=sheet),
             text=text,
@@ -76,24 +90,25 @@ def evaluate(
             group_by=group_by,
             on_bad_row="skip" if skip_bad_rows else "error",
             baseline=stored_baseline(folder),
+            training_texts=read_training_texts(folder),
+            predictions=place / PREDICTIONS_FILE,
+            title=f"{model} on {table}",
             on_batch=lambda num_rows: bar.add("Predicting rows", num_rows),
             say=say,
         )
-    facts = {"model": str(model), "table": table, **result.to_json()}
+    about = {"model": str(model), "table": table}
     if as_json:
-        print_json(facts)
+        print_json({**about, **data.evaluation.to_json()})
     else:
-        print_evaluation(result, title=f"{model} on {table}")
+        print_evaluation(data.evaluation, title=data.title)
+    settings = {"text": text, "text_pair": text_pair, "ids": ids, "target": target, "group_by": group_by}
+    data = replace(
+        data,
+        history=read_history(folder / LOG_FILE),
+        facts=run_facts(predictor, model=folder, table=Path(table), settings=settings),
+    )
     # Last: a disk that is full by now should not cost the figures.
-    write_text_atomically(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    say(f"Written: {path}")
-
-
-def _default_folder(model: Path, table: str) -> Path:
-    """Where metrics go by default: what lies in the model's own folder stays as training left it."""
-    # "." and ".." have no name of their own to add to.
-    named = model.resolve() if model.name in ("", "..") else model
-    return named.with_name(f"{named.name.removesuffix('.zip')}-evaluation") / Path(table).stem
+    say(f"Written: {write_evaluation(place, data, about=about)}")
 
 
 def _table_of(path: Path) -> str | None:

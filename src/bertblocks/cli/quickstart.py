@@ -43,7 +43,7 @@ def quickstart(
     from bertblocks import sample
     from bertblocks.cli.training_display import TrainingDisplay
     from bertblocks.data import open_table
-    from bertblocks.evaluation import evaluate_table
+    from bertblocks.evaluation import examine_table
     from bertblocks.inference import Predictor
     from bertblocks.training import TableRun, train_table
 
@@ -68,12 +68,12 @@ def quickstart(
         train_table(run, resume=True, on_event=TrainingDisplay(bar), say=say)
     predictor = Predictor.load(model)
     with Bar() as bar:
-        evaluation = evaluate_table(
+        evaluation = examine_table(
             predictor,
             open_table(sample.evaluation_table()),
             group_by="language",
             on_batch=lambda num_rows: bar.add("Evaluating", num_rows),
-        )
+        ).evaluation
     task = predictor.model.task
     _print_accuracy(evaluation, _evaluate_baseline(task), num_classes=len(task.labels))
     _print_examples(predictor)
@@ -99,7 +99,12 @@ def _evaluate_baseline(task: Task) -> Evaluation:
     baseline = fit_baseline(task, train_texts=texts, train_targets=targets)
     texts, targets, languages = read(sample.evaluation_table())
     return evaluate(
-        task, targets=targets, scores=baseline.scores(texts), group_by="language", groups=languages
+        task,
+        targets=targets,
+        scores=baseline.scores(texts),
+        group_by="language",
+        groups=languages,
+        with_intervals=False,
     )
 
 

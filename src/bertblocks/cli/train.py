@@ -157,7 +157,8 @@ def train(
     if display.summary:
         say(display.summary)
     if as_json:
-        print_json({"model": str(finished.folder), **finished.evaluation.to_json()})
+        facts = {"model": str(finished.folder), "report": str(finished.report)}
+        print_json({**facts, **finished.evaluation.to_json()})
     else:
         _print_finished(run, finished)
         if run.encoder == "mini" and run.graph is None and not run.freeze_encoder:
@@ -168,7 +169,7 @@ def _print_finished(run: TableRun, finished: FinishedRun) -> None:
     held_out = isinstance(run.validation, float)
     rows = f"Held-out rows of {run.table}" if held_out else f"Validation rows, {run.validation}"
     print_evaluation(finished.evaluation, title=rows)
-    print(f"\nThe model is in {finished.folder}")
+    print(f"\nThe model is in {finished.folder}, the report on these rows in {finished.report}")
 
 
 def _run_of(context: typer.Context, config: Path | None) -> TableRun:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from bertblocks.errors import DataError, ShapeError
 
 # Probabilities from bfloat16 or int8 logits add up to one only roughly; logits mistaken for them are far off.
 _SUM_TOLERANCE = 0.02
+_CHECKED_CELLS = 1 << 17
 
 
 def check_predictions(task: Task, targets: NDArray[Any], scores: NDArray[Any]) -> None:
@@ -66,16 +69,31 @@ def check_targets(task: Task, targets: NDArray[Any]) -> list[str]:
 def _score_problems(task: Task, scores: NDArray[Any]) -> list[str]:
     if scores.dtype.kind not in "biuf":
         return [f"the scores are of type {scores.dtype}, but must be numbers"]
-    problems = _where(~np.isfinite(scores), scores, "scores are not finite numbers")
+    problems = _where_in(scores, lambda part: ~np.isfinite(part), "scores are not finite numbers")
     if task.kind == "regression" or problems:
         return problems
-    problems = _where(
-        (scores < 0) | (scores > 1), scores, "scores are not probabilities from 0 to 1 (logits?)"
+    problems = _where_in(
+        scores, lambda part: (part < 0) | (part > 1), "scores are not probabilities from 0 to 1 (logits?)"
     )
     if task.activation == "softmax" and not problems:
-        sums = scores.sum(axis=1, dtype=np.float64)
+        sums = scores.sum(axis=1, dtype=np.float32)
         problems = _where(np.abs(sums - 1) > _SUM_TOLERANCE, sums, "rows of probabilities do not add up to 1")
     return problems
+
+
+def _where_in(
+    values: NDArray[Any], is_bad: Callable[[NDArray[Any]], NDArray[np.bool_]], what: str
+) -> list[str]:
+    """As _where, some rows at a time: values may lie in a file, and be more than the memory holds."""
+    step = max(1, _CHECKED_CELLS // max(1, math.prod(values.shape[1:])))
+    count, first = 0, None
+    for start in range(0, len(values), step):
+        bad = is_bad(values[start : start + step])
+        if first is None and bad.any():
+            place = np.unravel_index(int(bad.argmax()), bad.shape)
+            first = (start + int(place[0]), *place[1:])
+        count += np.count_nonzero(bad)
+    return [] if first is None else [_told(count, what, values[first], first[0])]
 
 
 def _where(bad: NDArray[np.bool_], values: NDArray[Any], what: str) -> list[str]:
@@ -83,4 +101,8 @@ def _where(bad: NDArray[np.bool_], values: NDArray[Any], what: str) -> list[str]
     if not count:
         return []
     first = np.unravel_index(int(bad.argmax()), bad.shape)
-    return [f"{count:,} {what}, the first {values[first]} in row {first[0]} (counted from 0)"]
+    return [_told(count, what, values[first], int(first[0]))]
+
+
+def _told(count: int, what: str, value: Any, row: int) -> str:
+    return f"{count:,} {what}, the first {value} in row {row} (counted from 0)"

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from bertblocks.blocks import Task, TaskKind
 from bertblocks.errors import ConfigError, DataError, ShapeError
 from bertblocks.evaluation.baseline import BaselineResult
+from bertblocks.evaluation.calibration import calibration_figures
+from bertblocks.evaluation.calibration_figures import CalibrationFigures
 from bertblocks.evaluation.checks import check_predictions
+from bertblocks.evaluation.evaluated_rows import EvaluatedRows, group_codes
+from bertblocks.evaluation.intervals import Interval, group_interval, metric_intervals
 from bertblocks.evaluation.metrics import Metrics, higher_is_better, metrics_of_checked, primary_metric
 from bertblocks.evaluation.tokens import TokenCounts, TokenStatistics, token_statistics
 
 RowsOfThem = Literal["same", "other"]
 """Whether something comes from the rows that are evaluated, or from other ones."""
 
-NO_GROUP = "(none)"
 # A column with more values than this (an id, a date) is no group: the report would be as long as the table.
 MAX_GROUPS = 2_000
 
@@ -32,15 +35,22 @@ class GroupEvaluation:
         name: What the group column holds; NO_GROUP where it is empty.
         metrics: The metrics of these rows alone; num_rows is their number.
         tokens: Their token counts, if there are any.
+        interval: Of the primary metric; None where it was not computed, or is undefined.
     """
 
     name: str
     metrics: Metrics
     tokens: TokenStatistics | None
+    interval: Interval | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary of JSON types."""
-        return {"group": self.name, **_metrics_json(self.metrics), "tokens": _tokens_json(self.tokens)}
+        return {
+            "group": self.name,
+            **_metrics_json(self.metrics),
+            "interval": None if self.interval is None else self.interval.to_json(),
+            "tokens": _tokens_json(self.tokens),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +98,8 @@ class Evaluation:
         baseline: The cheap baseline's numbers, if there are any.
         baseline_rows: "same" where the baseline was measured on these rows, "other" where on those held out
             in training: then the two may be compared only roughly.
+        intervals: Of the metrics of all rows, by name; empty where they were not computed.
+        calibration: Of probabilities; None for numbers, and where it was not computed.
     """
 
     kind: TaskKind
@@ -100,6 +112,8 @@ class Evaluation:
     thresholds: ThresholdFigures | None = None
     baseline: BaselineResult | None = None
     baseline_rows: RowsOfThem = "same"
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    calibration: CalibrationFigures | None = None
 
     @property
     def primary(self) -> float | None:
@@ -144,6 +158,8 @@ class Evaluation:
             "groups": [group.to_json() for group in self.groups],
             "baseline": None if self.baseline is None else self.baseline.to_json(),
             "baseline_rows": None if self.baseline is None else self.baseline_rows,
+            "intervals": {name: interval.to_json() for name, interval in self.intervals.items()},
+            "calibration": None if self.calibration is None else self.calibration.to_json(),
         }
 
 
@@ -157,9 +173,10 @@ def evaluate(
     groups: Sequence[str | None] | None = None,
     skipped: Mapping[Any, int] | None = None,
     skipped_in_training: Mapping[Any, int] | None = None,
-    threshold_rows: RowsOfThem = "other",
+    fitted_rows: RowsOfThem = "other",
     baseline: BaselineResult | None = None,
     baseline_rows: RowsOfThem = "same",
+    with_intervals: bool = True,
 ) -> Evaluation:
     """Evaluate predictions as a whole and by group.
 
@@ -172,36 +189,83 @@ def evaluate(
         groups: To what each row belongs, such as its language.
         skipped: Rows of this table left out before, by reason.
         skipped_in_training: Rows of the training table left out, by reason, at the end of training.
-        threshold_rows: Whether the task's thresholds were chosen on these rows.
+        fitted_rows: Whether the task's temperature and thresholds were fitted on these rows.
         baseline: The cheap baseline's numbers.
         baseline_rows: Whether the baseline was measured on these rows.
+        with_intervals: Whether to compute intervals too, which takes a second or more.
 
     Raises:
         ShapeError: If shapes or lengths differ.
         DataError: If values cannot be evaluated, or the group column has more than MAX_GROUPS values.
         ConfigError: If only one of group_by and groups is given.
     """
-    targets, scores = np.asarray(targets), np.asarray(scores)
-    check_predictions(task, targets, scores)
     if (group_by is None) != (groups is None):
         raise ConfigError(
             "group_by and groups belong together: give the column's name and its value for each row."
         )
-    if tokens is not None:
-        tokens.check_rows(len(targets))
+    names: tuple[str, ...] = ()
+    codes = None
     if group_by is not None and groups is not None:
         check_groups(group_by, set(groups))
-    return Evaluation(
-        kind=task.kind,
-        overall=metrics_of_checked(task, targets, scores),
-        tokens=None if tokens is None else token_statistics(tokens),
+        names, codes = group_codes(groups)
+    rows = EvaluatedRows(
+        targets=np.asarray(targets),
+        scores=np.asarray(scores),
+        tokens=tokens,
+        group_codes=codes,
+        group_names=names,
+    )
+    return evaluate_rows(
+        task,
+        rows,
         group_by=group_by,
-        groups=() if groups is None else _evaluate_groups(task, targets, scores, tokens, groups),
-        skipped=dict(skipped or {}),
-        skipped_in_training=None if skipped_in_training is None else dict(skipped_in_training),
-        thresholds=_threshold_figures(task, targets, scores, threshold_rows),
+        skipped=skipped,
+        skipped_in_training=skipped_in_training,
+        fitted_rows=fitted_rows,
         baseline=baseline,
         baseline_rows=baseline_rows,
+        with_intervals=with_intervals,
+    )
+
+
+def evaluate_rows(
+    task: Task,
+    rows: EvaluatedRows,
+    *,
+    group_by: str | None = None,
+    skipped: Mapping[Any, int] | None = None,
+    skipped_in_training: Mapping[Any, int] | None = None,
+    fitted_rows: RowsOfThem = "other",
+    baseline: BaselineResult | None = None,
+    baseline_rows: RowsOfThem = "same",
+    with_intervals: bool = True,
+) -> Evaluation:
+    """Evaluate rows that are columns already; all else is as for evaluate, which tells what is raised."""
+    targets, scores, tokens = rows.targets, rows.scores, rows.tokens
+    check_predictions(task, targets, scores)
+    if tokens is not None:
+        tokens.check_rows(len(targets))
+    if rows.group_codes is not None and len(rows.group_codes) != len(targets):
+        raise ShapeError(
+            f"Groups need one entry for each of {len(targets)} rows, but there are {len(rows.group_codes)}."
+        )
+    overall = metrics_of_checked(task, targets, scores)
+    return Evaluation(
+        kind=task.kind,
+        overall=overall,
+        tokens=None if tokens is None else token_statistics(tokens),
+        group_by=group_by,
+        groups=tuple(
+            _evaluate_group(task, rows, name, places, with_interval=with_intervals)
+            for name, places in rows.groups()
+        ),
+        skipped=dict(skipped or {}),
+        skipped_in_training=None if skipped_in_training is None else dict(skipped_in_training),
+        thresholds=_threshold_figures(task, targets, scores, fitted_rows),
+        baseline=baseline,
+        baseline_rows=baseline_rows,
+        intervals=metric_intervals(task, targets, scores, overall) if with_intervals else {},
+        calibration=calibration_figures(task, targets, scores, rows=fitted_rows),
     )
 
 
@@ -235,38 +299,17 @@ def _threshold_figures(
     )
 
 
-def _evaluate_groups(
-    task: Task,
-    targets: NDArray[Any],
-    scores: NDArray[Any],
-    tokens: TokenCounts | None,
-    groups: Sequence[str | None],
-) -> tuple[GroupEvaluation, ...]:
-    if len(groups) != len(targets):
-        raise ShapeError(
-            f"Groups need one entry for each of {len(targets)} rows, but there are {len(groups)}."
-        )
-    return tuple(
-        GroupEvaluation(
-            name=name,
-            metrics=metrics_of_checked(task, targets[rows], scores[rows]),
-            tokens=None if tokens is None else token_statistics(tokens.take(rows)),
-        )
-        for name, rows in sorted(_rows_by_group(groups).items())
+def _evaluate_group(
+    task: Task, rows: EvaluatedRows, name: str, places: NDArray[np.intp], *, with_interval: bool
+) -> GroupEvaluation:
+    targets, scores = rows.targets[places], rows.scores[places]
+    metrics = metrics_of_checked(task, targets, scores)
+    return GroupEvaluation(
+        name=name,
+        metrics=metrics,
+        tokens=None if rows.tokens is None else token_statistics(rows.tokens.take(places)),
+        interval=group_interval(task, targets, scores, metrics) if with_interval else None,
     )
-
-
-def _rows_by_group(groups: Sequence[str | None]) -> dict[str, NDArray[np.intp]]:
-    """Where each group's rows are: one pass over the names and one sort, however many groups there are."""
-    codes_by_name: dict[str, int] = {}
-    codes = np.fromiter(
-        (codes_by_name.setdefault(name or NO_GROUP, len(codes_by_name)) for name in groups),
-        dtype=np.int32,
-        count=len(groups),
-    )
-    order = np.argsort(codes, kind="stable")
-    ends = np.bincount(codes, minlength=len(codes_by_name)).cumsum()
-    return dict(zip(codes_by_name, np.split(order, ends[:-1]), strict=True))
 
 
 def _metrics_json(metrics: Metrics) -> dict[str, Any]:

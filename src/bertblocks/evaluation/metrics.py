@@ -33,7 +33,7 @@ _NAMES: Mapping[TaskKind, tuple[str, ...]] = {
 }
 _LOWER_IS_BETTER = frozenset({"loss", "log_loss", "mae", "rmse"})
 # scikit-learn's log loss unfolds the targets to (rows, labels) in int64; slices of this many stay small.
-_LOG_LOSS_CELLS = 1 << 20
+_LOG_LOSS_CELLS = 1 << 17
 # Numbers that lie closer together differ by rounding alone.
 _RELATIVE_SPREAD = 16 * float(np.finfo(np.float64).eps)
 

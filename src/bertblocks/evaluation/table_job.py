@@ -18,7 +18,6 @@ from bertblocks.blocks import Task
 from bertblocks.data import (
     Example,
     InputColumn,
-    ModelInput,
     RowReport,
     Table,
     TokenIdsColumn,
@@ -28,18 +27,21 @@ from bertblocks.data import (
 )
 from bertblocks.errors import CheckpointError, ConfigError, DataError
 from bertblocks.evaluation.baseline import BaselineResult
-from bertblocks.evaluation.evaluations import Evaluation, check_groups, evaluate
+from bertblocks.evaluation.evaluations import evaluate_rows
+from bertblocks.evaluation.examination import LabeledChunk, examine
+from bertblocks.evaluation.explained_mistakes import explain_mistakes
+from bertblocks.evaluation.output import METRICS_FILE
+from bertblocks.evaluation.report_data import ReportData
 from bertblocks.evaluation.tokens import TokenCounts
-from bertblocks.inference import Predictions, Predictor, targets_in_unit
+from bertblocks.inference import Predictions, Predictor
 
-METRICS_FILE = "metrics.json"
 # Rows that are sorted by length and computed together: enough to sort well, few enough to hold.
 _CHUNK_ROWS = 4096
 
 _LOG = logging.getLogger(__name__)
 
 
-def evaluate_table(
+def examine_table(
     predictor: Predictor,
     table: Table,
     *,
@@ -51,10 +53,13 @@ def evaluate_table(
     group_by: str | None = None,
     on_bad_row: Literal["error", "skip"] = "error",
     baseline: BaselineResult | None = None,
+    training_texts: NDArray[Any] | None = None,
+    predictions: Path | None = None,
+    title: str | None = None,
     on_batch: Callable[[int], None] | None = None,
     say: Callable[[str], None] = _LOG.info,
-) -> Evaluation:
-    """Predict a table and compare with its truth.
+) -> ReportData:
+    """Predict a table and compare with its truth, row by row.
 
     Args:
         predictor: The model.
@@ -68,8 +73,15 @@ def evaluate_table(
         on_bad_row: Whether rows that cannot be used, such as those of a label that the model does not know,
             are an error, or are left out and counted.
         baseline: Figures of a baseline that was measured on other rows.
+        training_texts: Hashes of the training rows, to find repeated texts by.
+        predictions: A Parquet file to write every row to, with its answer beside the truth. With it, the
+            worst mistakes are explained, since somebody will look at them.
+        title: Of the report; the table's name where None.
         on_batch: Called after each batch with its number of rows.
         say: Told, in sentences, what is found.
+
+    Returns:
+        The evaluation, with what a report shows beside it; history and facts are left to the caller.
 
     Raises:
         DataError: If a column is missing or a row cannot be used.
@@ -93,33 +105,49 @@ def evaluate_table(
         on_bad_row=on_bad_row,
         report=report,
     )
-    found: list[Predictions] = []
-    targets, groups = [], []
-    names: set[str | None] = set()
-    for chunk in _chunks(examples):
-        if group_by is not None:
-            names.update(example.group for example in chunk)
-            check_groups(group_by, names)
-        found.append(predictor.predict(*_inputs(chunk, pairs=pair is not None)))
-        targets.append(_encode(chunk, task, target, label_separator))
-        groups += [example.group for example in chunk]
-        if on_batch is not None:
-            on_batch(len(chunk))
-    truth = np.concatenate(targets)
-    for sentence in (report.summary(), unlabeled_rows(truth, task)):
+    found = examine(
+        predictor,
+        _labeled(examples, task, target, label_separator),
+        group_by=group_by,
+        training_texts=training_texts,
+        predictions=predictions,
+        on_batch=on_batch,
+    )
+    for sentence in (report.summary(), unlabeled_rows(found.rows.targets, task)):
         if sentence:
             say(f"{table.path}: {sentence}")
-    return evaluate(
+    evaluation = evaluate_rows(
         task,
-        targets=targets_in_unit(task, truth),
-        scores=np.concatenate([part.scores for part in found]),
-        tokens=token_counts(found, predictor.model),
+        found.rows,
         group_by=group_by,
-        groups=groups if group_by else None,
-        skipped=dict(report.num_skipped),
+        skipped=report.num_skipped,
         baseline=baseline,
         baseline_rows="other",
     )
+    return ReportData(
+        title=title or str(table.path),
+        task=task,
+        evaluation=evaluation,
+        rows=found.rows,
+        mistakes=explain_mistakes(predictor, found.mistakes) if predictions is not None else found.mistakes,
+        num_mistakes=found.num_mistakes,
+        leakage=found.leakage,
+    )
+
+
+def _labeled(
+    examples: Iterable[Example], task: Task, column: str, label_separator: str | None
+) -> Iterator[LabeledChunk]:
+    examples = iter(examples)
+    while chunk := list(islice(examples, _CHUNK_ROWS)):
+        targets = encode_targets(
+            (example.target for example in chunk),
+            task,
+            column=column,
+            rows=[example.row for example in chunk],
+            label_separator=label_separator,
+        )
+        yield LabeledChunk(examples=chunk, targets=targets)
 
 
 def stored_baseline(folder: Path) -> BaselineResult | None:
@@ -152,22 +180,6 @@ def token_counts(found: Sequence[Predictions], model: AssembledModel) -> TokenCo
     )
 
 
-def _encode(chunk: Sequence[Example], task: Task, column: str, label_separator: str | None) -> NDArray[Any]:
-    return encode_targets(
-        (example.target for example in chunk),
-        task,
-        column=column,
-        rows=[example.row for example in chunk],
-        label_separator=label_separator,
-    )
-
-
-def _chunks(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    examples = iter(examples)
-    while chunk := list(islice(examples, _CHUNK_ROWS)):
-        yield chunk
-
-
 def _input_columns(
     model: AssembledModel, *, text: str | None, text_pair: str | None, ids: str | None
 ) -> tuple[InputColumn, str | None]:
@@ -186,8 +198,3 @@ def _input_columns(
     if isinstance(first, TokenIdsColumn):
         return replace(first, name=ids or first.name), None
     return text or str(first), text_pair or (None if second is None else str(second))
-
-
-def _inputs(examples: Sequence[Example], *, pairs: bool) -> tuple[list[ModelInput], list[str] | None]:
-    texts = [example.text for example in examples]
-    return texts, [example.pair or "" for example in examples] if pairs else None

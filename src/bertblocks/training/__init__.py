@@ -1,5 +1,6 @@
 """Labelled texts → weights: optimizer, loop, checkpoints, early stopping."""
 
+from bertblocks.training.card import save_with_card, training_facts
 from bertblocks.training.contradictions import RANDOM, graph_settings
 from bertblocks.training.events import (
     EpochDone,
@@ -10,6 +11,7 @@ from bertblocks.training.events import (
     TokensCounted,
     VectorsDone,
 )
+from bertblocks.training.logs import LOG_FILE, read_history
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.run import TrainedModel, train_model
 from bertblocks.training.settings import TrainingSettings
@@ -18,6 +20,7 @@ from bertblocks.training.table_training import FinishedRun, train_table
 from bertblocks.training.work_folder import RUN_FILE, read_record
 
 __all__ = [
+    "LOG_FILE",
     "RANDOM",
     "RUN_FILE",
     "EpochDone",
@@ -33,7 +36,10 @@ __all__ = [
     "TrainingSettings",
     "VectorsDone",
     "graph_settings",
+    "read_history",
     "read_record",
+    "save_with_card",
     "train_model",
     "train_table",
+    "training_facts",
 ]

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from bertblocks._files import write_text_atomically
+from bertblocks._foreign_files import is_there
 from bertblocks.errors import MissingPackageError
 from bertblocks.training.events import EpochDone, Event, StepDone
 
@@ -85,6 +86,14 @@ class RunLog:
                 kept.append(entry)
         write_text_atomically(self._path, "".join(json.dumps(entry) + "\n" for entry in kept))
         return kept
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The steps and epochs of a training.jsonl; none where there is no such file."""
+    if not is_there(path):
+        return []
+    entries = map(_parsed, path.read_text(encoding="utf-8").splitlines())
+    return [entry for entry in entries if entry]
 
 
 def _parsed(line: str) -> dict[str, Any]:

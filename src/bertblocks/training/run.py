@@ -41,8 +41,8 @@ class TrainedModel:
     """What a run gives.
 
     Attributes:
-        model: With the best epoch's weights, in evaluation mode, float32, on the CPU. The task of several
-            labels has the thresholds that suit the validation rows best.
+        model: With the best epoch's weights, in evaluation mode, float32, on the CPU. Its task has the
+            temperatures, and of several labels the thresholds, that suit the validation rows best.
         settings: As they were resolved.
         outcome: Whether all epochs were done.
         train_encoded: Tokenized training texts, with what was cut and unknown.
@@ -275,7 +275,7 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
         work=context.work,
         on_event=context.on_event,
     ).run(resume=context.resume)
-    if validation is not None and task.kind == "multilabel":
+    if validation is not None and task.kind != "regression":
         task = validation.tuned(source.validation_logits())
     word_decay = decay_over(
         optimizer,

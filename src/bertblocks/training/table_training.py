@@ -18,25 +18,29 @@ from bertblocks.blocks import MAX_SEQUENCE_LENGTH, Graph, Task
 from bertblocks.data import as_text
 from bertblocks.errors import BertBlocksError, ConfigError
 from bertblocks.evaluation import (
+    CARD_FILE,
     METRICS_FILE,
     MIN_ROWS_EACH,
+    TRAINING_TEXTS,
     BaselineResult,
     Evaluation,
-    evaluate,
     measure_baseline,
     stored_baseline,
-    token_counts,
     tunable_labels,
+    write_training_texts,
 )
-from bertblocks.inference import Predictor, targets_in_unit
+from bertblocks.inference import targets_in_unit
+from bertblocks.training.card import run_card
 from bertblocks.training.events import Event, Listener, ignore
 from bertblocks.training.logs import LOG_FILE, TENSORBOARD_FOLDER, RunLog
 from bertblocks.training.run import TrainedModel, train_model
 from bertblocks.training.settings import TrainingSettings
+from bertblocks.training.table_evaluation import evaluate_run, training_hashes
 from bertblocks.training.table_graph import check_graph, table_graph
 from bertblocks.training.table_rows import TableRows, check_sources, read_table_rows
 from bertblocks.training.table_run import TableRun
 from bertblocks.training.work_folder import (
+    EVALUATION_FOLDER,
     MODEL_FOLDER,
     RUN_FILE,
     check_places,
@@ -45,9 +49,11 @@ from bertblocks.training.work_folder import (
     empty,
     held,
     is_worth_keeping,
+    move_report,
     move_to_output,
     open_work,
     read_record,
+    report_of,
     run_identity,
     write_record,
 )
@@ -67,11 +73,13 @@ class FinishedRun:
         trained: The model, with its resolved settings.
         evaluation: Of the held-out rows.
         folder: Where the model lies.
+        report: The report's page.
     """
 
     trained: TrainedModel
     evaluation: Evaluation
     folder: Path
+    report: Path
 
 
 def train_table(
@@ -150,10 +158,11 @@ def _train(
             on_event=tell_both,
         )
     _say_what_was_cut(trained, say)
+    _say_temperature(trained.model.task, say)
     _say_thresholds(trained.model.task, rows, say)
-    evaluation = _evaluate(run, rows, trained, baseline)
-    _save(run, trained, evaluation)
-    return FinishedRun(trained=trained, evaluation=evaluation, folder=Path(run.output))
+    evaluation = evaluate_run(run, rows, trained, baseline, log=run.work, folder=run.work / EVALUATION_FOLDER)
+    _save(run, rows, trained, evaluation)
+    return FinishedRun(trained=trained, evaluation=evaluation, folder=Path(run.output), report=report_of(run))
 
 
 def _finished_before(run: TableRun, rows: TableRows, identity: dict[str, Any], say: Say) -> FinishedRun:
@@ -169,10 +178,14 @@ def _finished_before(run: TableRun, rows: TableRows, identity: dict[str, Any], s
         outcome=record["outcome"],
         train_encoded=model.encode(rows.train.texts, rows.train.pairs),
     )
+    # A kill may have come between the model and its report.
+    evaluation = evaluate_run(
+        run, rows, trained, stored_baseline(output), log=output, folder=run.work / EVALUATION_FOLDER
+    )
+    move_report(run)
     empty(run.work)
     say(f"This run had finished before: its model is in {output}.")
-    evaluation = _evaluate(run, rows, trained, stored_baseline(output))
-    return FinishedRun(trained=trained, evaluation=evaluation, folder=output)
+    return FinishedRun(trained=trained, evaluation=evaluation, folder=output, report=report_of(run))
 
 
 def _measure_baseline(rows: TableRows, say: Say) -> BaselineResult:
@@ -205,6 +218,14 @@ def _say_what_was_cut(trained: TrainedModel, say: Say) -> None:
         say(f"{share:.1%} of the training rows were cut at {length} tokens{end}.")
 
 
+def _say_temperature(task: Task, say: Say) -> None:
+    found = task.temperatures or (task.temperature,)
+    if found == (1.0,):
+        return
+    told = f"{found[0]:.3f}" if len(found) == 1 else f"{min(found):.3f} to {max(found):.3f}, one a label"
+    say(f"Probabilities are calibrated on the held-out rows: logits are divided by a temperature of {told}.")
+
+
 def _say_thresholds(task: Task, rows: TableRows, say: Say) -> None:
     if not task.thresholds:
         return
@@ -229,29 +250,7 @@ def _say_thresholds(task: Task, rows: TableRows, say: Say) -> None:
         say(counted(others, one, several))
 
 
-def _evaluate(
-    run: TableRun, rows: TableRows, trained: TrainedModel, baseline: BaselineResult | None
-) -> Evaluation:
-    # Resolved once for the run: a resumed one is measured in the same precision.
-    training, validation = trained.settings, rows.validation
-    predictor = Predictor(trained.model, precision=training.precision, device=training.device)
-    found = predictor.predict(validation.texts, validation.pairs)
-    return evaluate(
-        trained.model.task,
-        targets=targets_in_unit(rows.task, validation.targets),
-        scores=found.scores,
-        tokens=token_counts([found], trained.model),
-        group_by=run.group_by,
-        groups=validation.groups,
-        # Rows are held out only of those that can be used.
-        skipped={} if rows.validation_report is rows.train_report else rows.validation_report.num_skipped,
-        skipped_in_training=rows.train_report.num_skipped,
-        threshold_rows="same",
-        baseline=baseline,
-    )
-
-
-def _save(run: TableRun, trained: TrainedModel, evaluation: Evaluation) -> None:
+def _save(run: TableRun, rows: TableRows, trained: TrainedModel, evaluation: Evaluation) -> None:
     """Write the model inside the work folder, where a kill leaves nothing behind, and move it out."""
     record = read_record(run.work / RUN_FILE)
     record["resolved"] = trained.settings.to_json()
@@ -260,6 +259,9 @@ def _save(run: TableRun, trained: TrainedModel, evaluation: Evaluation) -> None:
     write_record(run.work / RUN_FILE, record)
     metrics = json.dumps(evaluation.to_json(), indent=1, ensure_ascii=False)
     write_text_atomically(run.work / METRICS_FILE, metrics + "\n")
-    extra = [run.work / name for name in (RUN_FILE, METRICS_FILE, LOG_FILE, TENSORBOARD_FOLDER)]
+    write_training_texts(run.work / TRAINING_TEXTS, training_hashes(rows))
+    write_text_atomically(run.work / CARD_FILE, run_card(run, rows, trained, evaluation))
+    names = (RUN_FILE, METRICS_FILE, LOG_FILE, TENSORBOARD_FOLDER, TRAINING_TEXTS, CARD_FILE)
+    extra = [run.work / name for name in names]
     trained.model.save(run.work / MODEL_FOLDER, extra_files=[path for path in extra if path.exists()])
     move_to_output(run)

@@ -1,4 +1,4 @@
-"""Logits of the validation rows → what the best epoch is chosen by, and thresholds."""
+"""Logits of the validation rows → what the best epoch is chosen by, temperatures and thresholds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from bertblocks.blocks import Task
-from bertblocks.evaluation import compute_metrics, tune_thresholds
+from bertblocks.evaluation import calibrate, compute_metrics, tune_thresholds
 from bertblocks.inference import scores_from_logits, targets_in_unit
 from bertblocks.training.losses import summed_loss
 
@@ -20,7 +20,7 @@ class Validation:
     """The truth of the validation rows.
 
     Attributes:
-        task: What is predicted; its thresholds are those of the figures, 0.5 while it trains.
+        task: What is predicted; thresholds are 0.5 and temperatures 1 while it trains.
         targets: Of the validation rows, as data.encode_targets gives them.
         class_weights: Of the loss, shape (C,), or None.
     """
@@ -42,6 +42,8 @@ class Validation:
         return {"loss": float(loss), **metrics.values}
 
     def tuned(self, logits: NDArray[np.float32]) -> Task:
-        """The task with the thresholds that suit these logits best; multi-label only."""
-        thresholds = tune_thresholds(self.targets, scores_from_logits(self.task, logits))
-        return replace(self.task, thresholds=thresholds)
+        """The task with the temperatures, and then the thresholds, that suit these logits best."""
+        task = calibrate(self.task, targets=self.targets, logits=logits)
+        if task.kind != "multilabel":
+            return task
+        return replace(task, thresholds=tune_thresholds(self.targets, scores_from_logits(task, logits)))

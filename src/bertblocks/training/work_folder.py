@@ -22,6 +22,7 @@ from bertblocks.blocks import BertEncoder, Graph
 from bertblocks.checkpoints import encoder_files, resolve_encoder
 from bertblocks.encoder import choose_training_precision, resolve_device
 from bertblocks.errors import ConfigError
+from bertblocks.evaluation import REPORT_FILE, default_folder
 from bertblocks.text import TOKENIZER_NAMES
 from bertblocks.training.checkpoint import BEST, CHECKPOINT
 from bertblocks.training.frozen_vectors import VECTORS
@@ -31,6 +32,9 @@ from bertblocks.training.table_run import TableRun
 RUN_FILE = "run.json"
 # The finished model, until it moves to the output in one step.
 MODEL_FOLDER = "model"
+# The evaluation of its held-out rows, which moves to its place beside the output.
+EVALUATION_FOLDER = "evaluation"
+_VALIDATION = "validation"
 
 _LOCK = "lock"
 
@@ -53,6 +57,12 @@ def check_places(run: TableRun, *, resume: bool) -> None:
         if resume and (output / RUN_FILE).is_file():
             return
         raise ConfigError(f"{output} is there already; choose another --output, or remove it first.")
+    report = report_of(run).parent
+    if nearest_file := next((place for place in (report, report.parent) if place.is_file()), None):
+        raise ConfigError(
+            f"{nearest_file} is a file, where the folder of this run's report belongs; choose another "
+            "--output."
+        )
     if os.path.ismount(output):
         raise ConfigError(
             f"{output} is where a disk is mounted, so that no model can take its place; choose "
@@ -273,7 +283,22 @@ def move_to_output(run: TableRun) -> None:
         # Empty, as check_places has seen to; Windows replaces no folder, not even an empty one.
         output.rmdir()
     (run.work / MODEL_FOLDER).rename(output)
+    move_report(run)
     empty(run.work)
+
+
+def report_of(run: TableRun) -> Path:
+    """Where the page is that tells of a run's held-out rows."""
+    return default_folder(Path(run.output), _VALIDATION) / REPORT_FILE
+
+
+def move_report(run: TableRun) -> None:
+    """Give the evaluation its place, instead of an earlier run's."""
+    folder = report_of(run).parent
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    (run.work / EVALUATION_FOLDER).rename(folder)
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:

@@ -73,7 +73,7 @@ class _Attention(torch.autograd.Function):
         return calls.attention(q_TNH, k_TNH, v_TNH, cu_seqlens, log_sum_TN=log_sum_TN, **ctx.options)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
         parts_TPNH, first_BNH, cu_seqlens, log_sum_TN = ctx.saved_tensors
         d_parts = torch.empty_like(parts_TPNH)
@@ -122,7 +122,7 @@ class _AddNorm(torch.autograd.Function):
         return normed_TD
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dy_TD: Tensor) -> tuple[Tensor | None, ...]:
         weight_D, *kept = ctx.saved_tensors
         gradients = calls.norm_backward(dy_TD.contiguous(), weight_D, calls.KeptByNorm(*kept), **ctx.options)
