@@ -25,7 +25,7 @@ def metrics_of(model, table):
 def test_for_people(cli, model, table):
     ended = cli("evaluate", model, table, *FLOAT32)
     path = metrics_of(model, table)
-    assert ended.status == 0 and ended.err == f"Written: {path}\n"
+    assert ended.status == 0 and ended.err == f"Written: {path.with_name('report.html')}\n"
     assert f"{model} on {table}" in ended.out and "All 45 rows" in ended.out and "colour" in ended.out
     # The baseline was measured on other rows, in training.
     assert "baseline (held out in training)" in ended.out
@@ -71,7 +71,7 @@ def test_metrics_as_a_file(cli, model, table, tmp_path):
     ended = cli("evaluate", model, table, "--output", tmp_path / "a" / "report", "--json", *FLOAT32)
     path = tmp_path / "a" / "report" / "metrics.json"
     assert json.loads(path.read_text(encoding="utf-8")) == json.loads(ended.out)
-    assert f"Written: {path}" in ended.err
+    assert f"Written: {path.with_name('report.html')}" in ended.err
 
 
 def test_metrics_are_written_beside_the_model_by_default(cli, model, table, tmp_path, monkeypatch):
@@ -80,7 +80,7 @@ def test_metrics_are_written_beside_the_model_by_default(cli, model, table, tmp_
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     path = tmp_path / "my.model-evaluation" / "test" / "metrics.json"
     ended = cli("evaluate", folder, table, "--json", *FLOAT32)
-    assert ended.err == f"Written: {path}\n"
+    assert ended.err == f"Written: {path.with_name('report.html')}\n"
     assert json.loads(path.read_text(encoding="utf-8")) == json.loads(ended.out)
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
     # Another run replaces it; "." is beside itself too.
@@ -123,7 +123,7 @@ def test_a_model_as_a_zip(cli, model, table, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     archive = shutil.make_archive(str(tmp_path / "model"), "zip", model)
     ended = cli("evaluate", archive, table, "--json", *FLOAT32)
-    assert ended.err == f"Written: {tmp_path / 'model-evaluation' / 'test' / 'metrics.json'}\n"
+    assert ended.err == f"Written: {tmp_path / 'model-evaluation' / 'test' / 'report.html'}\n"
     of_folder = json.loads(cli("evaluate", model, table, "--json", *FLOAT32).out)
     assert json.loads(ended.out) == {**of_folder, "model": archive}
     text = ("--text", "good", *FLOAT32)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from bertblocks.explanation.path_integral import FEWEST_POINTS, PathIntegral
 
@@ -47,11 +48,11 @@ def test_points_are_put_where_the_output_changes():
     assert found.per_token() == pytest.approx([0.5, 1.5], abs=0.01)
     assert found.missed() <= 0.01 and found.num_points < 65
     even = np.linspace(0, 1, 65)
-    assert abs(np.trapezoid([gains(x)[0] for x in even], even) - 0.5) > 0.01
+    assert abs(trapezoid([gains(x)[0] for x in even], even) - 0.5) > 0.01
 
 
 def test_errors_cannot_hide_behind_each_other():
-    """Two steps in opposite directions: the whole way's sum is right from the beginning, its pieces are not."""
+    """Two steps in opposite directions: the way's sum is right from the beginning, its pieces are not."""
 
     def output(x: float) -> float:
         return float(np.tanh((x - 0.2) / 0.01) - np.tanh((x - 0.8) / 0.01))

@@ -10,6 +10,7 @@ from torch import nn
 
 from bertblocks.assembly import load_model
 from bertblocks.encoder import DenseLayer
+from bertblocks.evaluation import uncalibrated
 from bertblocks.inference import Predictor
 from bertblocks.training.sources import Standardizer
 from tiny_tables import CLUES, class_texts
@@ -87,9 +88,10 @@ def test_a_head_trained_on_cached_vectors_answers_alike_through_the_whole_saved_
     trained.model.save(tmp_path / "model")
     found = Predictor(load_model(tmp_path / "model"), precision="float32", device="cpu").predict(texts)
     positions = [found.task.labels.index(label) for label in labels]
-    probabilities = found.scores[np.arange(len(texts)), positions].astype(np.float64)
-    # That loss was computed on standardised vectors; here the whole saved model was asked.
-    assert -np.log(probabilities).mean() == pytest.approx(best["loss"], abs=1e-5)
+    scores = uncalibrated(found.task, found.scores.astype(np.float64))
+    # That loss was of standardised vectors, before calibration; here the whole saved model was asked.
+    loss = -np.log(scores[np.arange(len(texts)), positions]).mean()
+    assert loss == pytest.approx(best["loss"], abs=1e-5)
     encoder = trained.model.module.encoder.state_dict()
     loaded = load_model(tmp_path / "model").module.encoder.state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in encoder.items())

@@ -75,7 +75,9 @@ def explain(
         from bertblocks.explanation import Explainer
 
         explainer = Explainer.load(model, device=device)
-    inputs = texts if explainer.model.tokenizer is not None else [_token_ids(line) for line in texts]
+    inputs: list[Any] = list(texts)
+    if explainer.model.tokenizer is None:
+        inputs = [_token_ids(line) for line in texts]
     # Made first: a sentence that is too long for a page should not cost the explanation's time.
     page = None if attention is None else _attention_page(explainer, texts[0], text_pair)
     pairs = None if text_pair is None else [text_pair]

@@ -42,7 +42,7 @@ function norm(vector) {
   return Math.sqrt(product(vector, vector));
 }
 
-/** What one token's query gives with the keys of all: scores, divided by the root of the width, and weights. */
+/** What one token's query gives with the keys of all: scores, the same by the root of the width, weights. */
 function attentionOf(layer, head, token) {
   const query = headVector("queries", layer, head, token);
   const scores = [];

@@ -148,7 +148,7 @@ class Explainer:
             group = _Group(
                 # Ids are lists or arrays; as arrays they are spelled alike.
                 shown=[as_text(first[row] if is_text else encoded.ids[row]) for row in rows],
-                pairs=None if second is None else second[chosen],
+                pairs=None if second is None else list(second[chosen]),
                 located=located,
                 logits=logits[chosen],
                 columns=columns[chosen],
@@ -284,7 +284,5 @@ def _listed(column: Sequence[Item]) -> Sequence[Item]:
 def _by_word(located: LocatedText, per_token: NDArray[np.float64]) -> NDArray[np.float64]:
     """The sum over the tokens of each word."""
     has_word = located.word_of_token != NO_WORD
-    found: NDArray[np.float64] = np.bincount(
-        located.word_of_token[has_word], per_token[has_word], minlength=len(located.words)
-    )
-    return found
+    numbers, gains = located.word_of_token[has_word], per_token[has_word]
+    return np.bincount(numbers, gains, minlength=len(located.words)).astype(np.float64)

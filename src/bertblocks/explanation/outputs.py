@@ -86,7 +86,7 @@ def chosen_columns(
     if labels is None:
         if task.kind == "regression":
             return np.zeros(len(logits_BC), dtype=np.int64)
-        return scores_from_logits(task, logits_BC).argmax(axis=1).astype(np.int64)
+        return np.asarray(scores_from_logits(task, logits_BC).argmax(axis=1), dtype=np.int64)
     if task.kind == "regression":
         raise ConfigError("This model predicts a number and has no labels: leave the label out.")
     named = [labels] * len(logits_BC) if isinstance(labels, str) else list(labels)

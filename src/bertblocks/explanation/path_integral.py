@@ -3,8 +3,8 @@
 On most of its way an output hardly changes, and somewhere it changes fast: even points, or any that are fixed
 beforehand, are wasted on the one and too few for the other. But at every point the output is known too, so
 that each piece of the way can be checked: what the tokens add there must be the difference of the outputs at
-its ends. Pieces are integrated by Simpson's rule, and those that miss most are halved, until all together miss
-less than is allowed. A piece that is halved uses its three points again.
+its ends. Pieces are integrated by Simpson's rule, and those that miss most are halved, until all together
+miss less than is allowed. A piece that is halved uses its three points again.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class PathIntegral:
 
     def per_token(self) -> NDArray[np.float64]:
         """What each token adds on the whole way, float64."""
-        return np.sum([self._integral(*piece) for piece in self._pieces], axis=0)
+        return np.asarray(np.sum([self._integral(*piece) for piece in self._pieces], axis=0))
 
     def missed(self) -> float:
         """By how much the pieces miss their differences of outputs, all together and whatever their signs."""

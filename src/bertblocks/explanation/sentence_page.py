@@ -23,6 +23,7 @@ from bertblocks.pages import data_script, document
 from bertblocks.text import LocatedText, Tokenizer, locate
 
 MOST_TOKENS = 64
+_SCRIPTS = ("attention_numbers.js", "attention_drawing.js", "attention.js")
 _NUM_NEIGHBOURS = 5
 # Of the word embedding, compared at once.
 _CHUNK_ROWS = 16_384
@@ -77,7 +78,7 @@ def attention_page(model: AssembledModel, text: str, pair: str | None = None) ->
     return document(
         "How the model reads a sentence",
         f"{_file('attention.html')}\n{data_script('data', data)}",
-        script=_file("attention_numbers.js") + _file("attention.js"),
+        script="".join(map(_file, _SCRIPTS)),
         style=_file("attention.css"),
     )
 
