@@ -87,7 +87,8 @@ def test_metrics_are_written_beside_the_model_by_default(cli, model, table, tmp_
     monkeypatch.chdir(folder)
     ended = cli("evaluate", ".", table, "--group-by", "origin", "--json", *FLOAT32)
     assert json.loads(path.read_text(encoding="utf-8")) == json.loads(ended.out)
-    assert [entry.name for entry in path.parent.iterdir()] == ["metrics.json"]
+    written = {entry.name for entry in path.parent.iterdir()}
+    assert {"metrics.json", "predictions.parquet", "report.html"} < written
 
 
 def test_tables_do_not_replace_each_others_metrics(cli, model, table, tmp_path):

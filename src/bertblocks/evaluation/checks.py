@@ -86,14 +86,15 @@ def _where_in(
 ) -> list[str]:
     """As _where, some rows at a time: values may lie in a file, and be more than the memory holds."""
     step = max(1, _CHECKED_CELLS // max(1, math.prod(values.shape[1:])))
-    count, first = 0, None
+    count, told = 0, ""
     for start in range(0, len(values), step):
-        bad = is_bad(values[start : start + step])
-        if first is None and bad.any():
+        part = values[start : start + step]
+        bad = is_bad(part)
+        if not told and bad.any():
             place = np.unravel_index(int(bad.argmax()), bad.shape)
-            first = (start + int(place[0]), *place[1:])
+            told = _first(part[place], start + int(place[0]))
         count += np.count_nonzero(bad)
-    return [] if first is None else [_told(count, what, values[first], first[0])]
+    return [f"{count:,} {what}, {told}"] if told else []
 
 
 def _where(bad: NDArray[np.bool_], values: NDArray[Any], what: str) -> list[str]:
@@ -101,8 +102,8 @@ def _where(bad: NDArray[np.bool_], values: NDArray[Any], what: str) -> list[str]
     if not count:
         return []
     first = np.unravel_index(int(bad.argmax()), bad.shape)
-    return [_told(count, what, values[first], int(first[0]))]
+    return [f"{count:,} {what}, {_first(values[first], int(first[0]))}"]
 
 
-def _told(count: int, what: str, value: Any, row: int) -> str:
-    return f"{count:,} {what}, the first {value} in row {row} (counted from 0)"
+def _first(value: Any, row: int) -> str:
+    return f"the first {value} in row {row} (counted from 0)"

@@ -138,7 +138,10 @@ def _micro_f1_interval(task: Task, targets: NDArray[Any], scores: NDArray[Any], 
 
     def micro_f1(right: NDArray[Any], wrong: NDArray[Any], axis: int = -1) -> NDArray[np.float64]:
         hits, misses = right.sum(axis=axis), wrong.sum(axis=axis)
-        return np.divide(2 * hits, 2 * hits + misses, out=np.zeros(np.shape(hits)), where=hits + misses > 0)
+        share: NDArray[np.float64] = np.divide(
+            2 * hits, 2 * hits + misses, out=np.zeros(np.shape(hits)), where=hits + misses > 0
+        )
+        return share
 
     found = stats.bootstrap(
         counts,
