@@ -28,7 +28,7 @@ class Task:
         target_scale: See target_mean; positive.
         thresholds: Multi-label: probability from which each label is given; 0.5 each where empty.
         temperature: Logits are divided by it before softmax or sigmoid: calibration, 1.0 until fitted.
-        temperatures: Multi-label: one for each label, in place of the one for all; empty where that one holds.
+        temperatures: Multi-label: one for each label, in place of the one for all; empty where that holds.
 
     Raises:
         ConfigError: If the parts contradict each other; all problems at once.
