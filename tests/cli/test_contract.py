@@ -46,6 +46,11 @@ COMMANDS = {
         "ENCODER TABLE --text --output --pooling --sequence-length --windows --stride --window-pooling "
         "--precision --device --encoding --sheet --skip-bad-rows --json"
     ),
+    "serve": (
+        "MODEL --host --port --token --token-file --threads --precision --device --concurrent-requests "
+        "--texts-per-request --text-characters --body-bytes --batch-tokens --timeout-s --drain-s --worker-s "
+        "--allow-origin --access-log/--no-access-log"
+    ),
     "convert": "SOURCE --output --keep-heads --json",
     "info": "MODEL --json",
 }

@@ -23,6 +23,7 @@ from bertblocks.cli.info import info
 from bertblocks.cli.predict import predict
 from bertblocks.cli.quickstart import quickstart
 from bertblocks.cli.sections import SectionedCommand
+from bertblocks.cli.serve import serve
 from bertblocks.cli.train import train
 from bertblocks.errors import BertBlocksError, ConfigError
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_COMMANDS = (quickstart, train, evaluate, compare, predict, explain, embed, convert, info)
+_COMMANDS = (quickstart, train, evaluate, compare, predict, explain, embed, serve, convert, info)
 for command in _COMMANDS:
     # Only this one has more options than fit a screen.
     app.command(cls=SectionedCommand if command is train else None)(command)

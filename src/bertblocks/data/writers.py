@@ -145,7 +145,7 @@ class _CsvFile:
 
     def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
         cells = [
-            _vectors_as_json(values) if _are_vectors(values) else [_cell(value) for value in values]
+            vectors_as_json(values) if _are_vectors(values) else [_cell(value) for value in values]
             for values in columns.values()
         ]
         self._writer.writerows(zip(*cells, strict=True))
@@ -167,7 +167,7 @@ class _JsonLinesFile:
         self._file = file
 
     def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        vectors = {name: _vectors_as_json(values) for name, values in columns.items() if _are_vectors(values)}
+        vectors = {name: vectors_as_json(values) for name, values in columns.items() if _are_vectors(values)}
         if vectors:
             self._write_joined(
                 [vectors.get(name) or map(_json, values) for name, values in columns.items()], columns
@@ -270,7 +270,7 @@ def _are_vectors(values: Sequence[Any]) -> bool:
     )
 
 
-def _vectors_as_json(values: Sequence[Any]) -> list[str | None]:
+def vectors_as_json(values: Sequence[Any]) -> list[str | None]:
     """JSON lists with as many digits as a float32 has; None for missing vectors.
 
     By Arrow, a column at once: number by number, writing a vector takes a tenth of the time that the encoder

@@ -146,7 +146,11 @@ class TextEncoder:
             encoded_windows(workers.encode, texts) as parts,
         ):
             if output == "sequence":
-                return [row for part in parts for row in self._sequences(part, batch_tokens, deduplicate)]
+                return [
+                    row
+                    for part in parts
+                    for row in self.sequences(part, batch_tokens=batch_tokens, deduplicate=deduplicate)
+                ]
             vectors = [
                 self.vectors(
                     part,
@@ -234,10 +238,14 @@ class TextEncoder:
         )
         return vectors if len(vectors) else np.empty((0, self.config.hidden_size), dtype=np.float32)
 
-    def _sequences(
-        self, encoded: Encoded, batch_tokens: int | None, deduplicate: bool
+    def sequences(
+        self, encoded: Encoded, *, batch_tokens: int | None = None, deduplicate: bool = True
     ) -> list[NDArray[np.float32]]:
-        """Every token's vector of every text."""
+        """Turn tokenized texts into a vector for each token; arguments as encode's.
+
+        Returns:
+            float32, for each text one array of shape (tokens, hidden size).
+        """
         distinct = distinct_rows(encoded) if deduplicate else None
         chosen = np.arange(len(encoded)) if distinct is None else distinct.first
         rows: dict[int, NDArray[np.float32]] = {}
