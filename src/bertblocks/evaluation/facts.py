@@ -39,7 +39,11 @@ def run_facts(predictor: Predictor, *, model: Path, table: Path, settings: Mappi
             "Python": platform.python_version(),
             **{name: version(name) for name in _LIBRARIES},
         },
-        "Machine": {"system": platform.platform(), "processor": platform.machine()},
+        "Machine": {
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            **_most_memory(),
+        },
         "Files": {
             "model": str(model),
             "model, sha256 of its bertblocks.json": _sha256(model / MANIFEST),
@@ -47,6 +51,18 @@ def run_facts(predictor: Predictor, *, model: Path, table: Path, settings: Mappi
             "table, sha256": _sha256(table),
         },
     }
+
+
+def _most_memory() -> dict[str, str]:
+    """The most memory that this process had so far; nothing where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return {}
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # In bytes on a Mac, in KiB elsewhere.
+    num_bytes = used if platform.system() == "Darwin" else used * 1024
+    return {"most memory of this process": f"{num_bytes / 1e6:,.0f} MB"}
 
 
 def _sha256(path: Path) -> str:
