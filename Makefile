@@ -38,7 +38,7 @@ benchmark: $(BENCHMARK)/.installed
 $(BENCHMARK)/.installed: pyproject.toml setup.py constraints.txt benchmarks/requirements.txt $(wildcard src/bertblocks/encoder/native/*.[ch])
 	$(PYTHON) -m venv $(BENCHMARK)
 	$(BENCHMARK)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BENCHMARK)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement benchmarks/requirements.txt --editable .
+	$(BENCHMARK)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement benchmarks/requirements.txt --editable '.[serve]'
 	touch $@
 
 $(VENV)/.created:

@@ -20,8 +20,7 @@ from bertblocks.blocks import Task, text_model
 
 Kind = Literal["cased", "uncased", "unigram"]
 
-# One head of 32: of narrower ones our kernels take none.
-HIDDEN, LAYERS, HEADS, INTERMEDIATE, POSITIONS = 32, 2, 1, 64, 128
+HIDDEN, LAYERS, HEADS, INTERMEDIATE, POSITIONS = 32, 2, 4, 64, 128
 _KNOWN = (
     "the and this that was very good bad great awful film book food service music story I it is not a an of "
     "to in hotel room staff slow fast cheap dear red green blue cat dog bird never always again would"
@@ -41,7 +40,13 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def tiny_encoder_folder(
-    path: Path, kind: Kind = "cased", *, pooler: bool = True, positions: int = POSITIONS, seed: int = 0
+    path: Path,
+    kind: Kind = "cased",
+    *,
+    pooler: bool = True,
+    positions: int = POSITIONS,
+    heads: int = HEADS,
+    seed: int = 0,
 ) -> Path:
     """Write a BERT encoder (hidden 32, 2 layers, seeded weights) with its tokenizer; returns the folder."""
     path.mkdir(parents=True, exist_ok=True)
@@ -52,7 +57,7 @@ def tiny_encoder_folder(
         "vocab_size": num_tokens,
         "hidden_size": HIDDEN,
         "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
+        "num_attention_heads": heads,
         "intermediate_size": INTERMEDIATE,
         "max_position_embeddings": positions,
         "type_vocab_size": 2,

@@ -96,7 +96,8 @@ def test_a_run_killed_at_random_moments(cli, command, tmp_path, mode, epochs, nu
     assert told[0] == told[1]
     steps = [step for kind, step, _ in told[1] if kind == "step"]
     assert steps == list(range(1, len(steps) + 1))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "table.csv", "whole"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"killed", "killed-evaluation", "table.csv", "whole", "whole-evaluation"}
     assert not [path for path in resumed.rglob("*") if path.name.endswith(".partial") or path.name[0] == "."]
     assert b"The model is in" in out
 

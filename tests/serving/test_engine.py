@@ -360,15 +360,15 @@ async def test_a_late_worker_is_noticed():
     bench.submit("a")
     await asyncio.sleep(0.03)
     assert bench.engine.overdue_s(0.01) > 0, "the tokenizer is late"
-    bench.tokenize(cost=10)
-    await asyncio.sleep(0.03)
+    bench.tokenize(cost=1)
+    await asyncio.sleep(0.05)
     assert bench.engine.overdue_s(0.01) > 0, "the batch is late"
     bench.compute()
     assert bench.engine.overdue_s(0.01) < 0
     bench.submit("long")
     bench.tokenize(cost=100_000)
     await asyncio.sleep(0.03)
-    assert bench.engine.overdue_s(0.01) < 0, "a batch ten thousand times as large may take as much longer"
+    assert bench.engine.overdue_s(0.01) < 0, "a large batch may take longer"
 
 
 @looped

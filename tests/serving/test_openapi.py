@@ -8,7 +8,14 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
-from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.config import (
+    ChecksConfig,
+    GenerationConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+)
+from schemathesis.config._checks import NegativeDataRejectionConfig
 
 KINDS = ("classes", "binary", "several", "number", "pairs", "windows", "encoder")
 EXAMPLES = 10
@@ -64,4 +71,11 @@ def test_the_description_is_true(local, name):
 
 
 def configuration():
-    return SchemathesisConfig(projects=ProjectsConfig(default=ProjectConfig(generation=GenerationConfig())))
+    # It does not expect 413, which is what more texts than a request may have are answered with.
+    refusals = NegativeDataRejectionConfig(
+        expected_statuses=["400", "401", "404", "405", "406", "413", "415", "422", "429", "5xx"]
+    )
+    project = ProjectConfig(
+        generation=GenerationConfig(), checks=ChecksConfig(negative_data_rejection=refusals)
+    )
+    return SchemathesisConfig(projects=ProjectsConfig(default=project))

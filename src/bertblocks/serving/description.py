@@ -21,6 +21,7 @@ _MEANINGS = {
     422: "What was sent cannot be read; says what, and what was expected.",
     424: "The model failed, or is of another kind.",
     429: "There is too much to do: try again after the seconds of Retry-After.",
+    431: "Address and headers are larger than the limit.",
     500: "The server failed.",
     501: "This server cannot do it.",
     503: "The model is not there: it is being loaded, or the server is being stopped.",
@@ -84,7 +85,7 @@ def _about(facts: ModelFacts, limits: Limits) -> str:
 def _operation(route: Route, *, needs_token: bool) -> dict[str, Any]:
     content = {route.reply_type: {"schema": route.reply} if route.reply is not None else {}}
     responses: dict[str, Any] = {"200": {"description": "The answer", "content": content}}
-    errors = route.errors if route.is_open or not needs_token else (401, *route.errors)
+    errors = (*route.errors, 431) if route.is_open or not needs_token else (*route.errors, 401, 431)
     for status in sorted(errors):
         responses[str(status)] = _error(status, route)
     operation: dict[str, Any] = {

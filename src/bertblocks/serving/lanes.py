@@ -11,6 +11,8 @@ from bertblocks.serving.items import Item
 from bertblocks.serving.messages import SHARED
 from bertblocks.serving.scheduling import Turn, next_turn
 
+# Tokens a second: a lane that computes fewer is taken for stuck.
+_SLOWEST = 100.0
 # How much the newest batch counts in what is known of the lanes' speed.
 _NEWEST = 0.2
 
@@ -113,10 +115,10 @@ class Lanes:
 
         Args:
             now: As time.monotonic tells it.
-            allowed_s: For a batch of batch_tokens; larger ones may take longer in proportion.
+            allowed_s: For a batch of few tokens; larger ones may take longer.
         """
         late = [
-            now - batch.begun - allowed_s * max(1.0, batch.num_tokens / self.batch_tokens)
+            now - batch.begun - allowed_s - batch.num_tokens / _SLOWEST
             for batch in self.batches()
             if batch.begun is not None
         ]

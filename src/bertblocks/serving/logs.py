@@ -19,7 +19,8 @@ class _JsonLines(logging.Formatter):
         line: dict[str, Any] = {
             "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            # asyncio's later lines show a failure in its own words.
+            "event": record.getMessage().partition("\n")[0],
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[0] is not None:

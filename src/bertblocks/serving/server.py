@@ -81,11 +81,13 @@ async def _serve(settings: ServerSettings, listening: socket.socket, on_ready: O
             h11_max_incomplete_event_size=limits.header_bytes,
             backlog=_BACKLOG,
         )
-        server = _Server(config, engine, load, limits.drain_s)
-        address = _address(listening)
-        log("serving", model=facts.name, address=address, precision=facts.precision, kernels=facts.kernels)
-        on_ready(facts, address)
-        await server.serve(sockets=[listening])
+
+        def tell() -> None:
+            address = _address(listening)
+            log("serving", model=facts.name, address=address, precision=facts.precision)
+            on_ready(facts, address)
+
+        await _Server(config, engine, load, limits.drain_s, tell).serve(sockets=[listening])
     finally:
         await supervisor.end()
     log("stopped")
@@ -94,14 +96,22 @@ async def _serve(settings: ServerSettings, listening: socket.socket, on_ready: O
 class _Server(uvicorn.Server):
     """uvicorn's server, which at a signal first finishes what was accepted."""
 
-    def __init__(self, config: uvicorn.Config, engine: Engine, load: Load, drain_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, engine: Engine, load: Load, drain_s: float, tell: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._tell = tell
         self._engine = engine
         self._load = load
         self._drain_s = drain_s
         self._loop = asyncio.get_running_loop()
         self._draining: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and only then tell of it."""
+        await super().startup(sockets)
+        self._tell()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal: the first begins to stop, an interrupt after it stops at once."""

@@ -76,7 +76,7 @@ def _serve(stdin: BinaryIO, answers: _Answers) -> None:
         answers.send(NotLoaded(str(error), is_callers=True))
         return
     except Exception as error:
-        traceback.print_exc()
+        _tell_places("The model could not be loaded", error)
         answers.send(NotLoaded(f"{type(error).__name__}: {error}"[:1000], is_callers=False))
         return
     threads = _Threads(model, answers)
@@ -179,9 +179,7 @@ class _Threads:
         try:
             values = self._model.compute(message.wants, message.rows)
         except Exception as error:
-            # Not in the error's own words, here and there: they may hold the text.
-            places = "".join(traceback.format_tb(error.__traceback__))
-            _LOG.error("A batch failed with %s at\n%s", type(error).__name__, places)
+            _tell_places("A batch failed", error)
             told = f"The model failed at a batch with this text ({type(error).__name__})."
             failed = Refusal(told, is_texts=False)
             values = [failed] * len(message.rows)
@@ -209,9 +207,15 @@ def _or_end(work: Callable[[], None]) -> None:
         work()
     except (BrokenPipeError, EOFError):
         os._exit(0)
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        _tell_places("The worker failed", error)
         os._exit(1)
+
+
+def _tell_places(what: str, error: BaseException) -> None:
+    """Write down where something failed; not in the error's own words, which may hold a text."""
+    places = "".join(traceback.format_tb(error.__traceback__))
+    _LOG.error("%s with %s at\n%s", what, type(error).__name__, places)
 
 
 def greeting(start: Start) -> bytes:

@@ -37,7 +37,7 @@ async function ask(path, body) {
   }
   let reply;
   try {
-    reply = await fetch(path, options);
+    reply = await fetch(here(path), options);
   } catch (error) {
     throw new Refused("The server cannot be reached.", 0);
   }
@@ -49,6 +49,9 @@ async function ask(path, body) {
   }
   return answer;
 }
+
+/* Behind a proxy the server may have a path before its own. */
+function here(path) { return new URL("." + path, location.href).href; }
 
 function askForToken() {
   const had = sessionStorage.getItem(TOKEN);
@@ -450,14 +453,14 @@ function code(vectors, pairs) {
   const texts = pairs ? [["A first text", "A second text"]] : ["A text", "Another text"];
   const body = JSON.stringify(vectors ? { inputs: texts } : { texts });
   const token = model.needs_token;
-  $("curl").textContent = "curl " + location.origin + path + (token ? ' \\\n  -H "Authorization: Bearer $TOKEN"' : "") + " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + body + "'";
+  $("curl").textContent = "curl " + here(path) + (token ? ' \\\n  -H "Authorization: Bearer $TOKEN"' : "") + " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + body + "'";
   $("python").textContent = [
-    "import json, urllib.request",
+    "import json, " + (token ? "os, " : "") + "urllib.request",
     "",
     "request = urllib.request.Request(",
-    '    "' + location.origin + path + '",',
+    '    "' + here(path) + '",',
     "    json.dumps(" + body + ").encode(),",
-    '    {"Content-Type": "application/json"' + (token ? ', "Authorization": "Bearer " + token' : "") + "},",
+    '    {"Content-Type": "application/json"' + (token ? ', "Authorization": "Bearer " + os.environ["TOKEN"]' : "") + "},",
     ")",
     vectors ? "vectors = json.load(urllib.request.urlopen(request))" : 'answers = json.load(urllib.request.urlopen(request))["predictions"]',
   ].join("\n");
