@@ -36,7 +36,9 @@ from bertblocks.evaluation import (
 )
 from bertblocks.evaluation.card_facts import language_codes
 from bertblocks.evaluation.card_text import LONGEST_NAME, front_matter, markdown, table
+from bertblocks.inference import Predictor
 from tiny import tiny_model
+from tiny_ids import ids_model
 
 TOPICS = Task(kind="classification", labels=("arts", "sport", "work"), temperature=1.25)
 TAGS = Task(kind="multilabel", labels=("red", "big"), thresholds=(0.25, 0.5), temperatures=(2.0, 0.5))
@@ -155,7 +157,7 @@ def test_a_card_with_every_fact(topics, tmp_path):
         "one of 3 labels, each with a probability",
         "| arts | 500 |",
         "On 120 rows held out of training.",
-        "probabilities were calibrated: the figures may be somewhat too good.",
+        "By these very rows the best epoch was chosen and probabilities were calibrated: the figures may be",
         "Languages are what the column *language* says.",
         "Trained on 1,000 rows of reviews.csv.",
         "Held out: 120 other rows of the same table.",
@@ -300,7 +302,7 @@ def test_pairs_and_other_pooling(tiny_encoder, tmp_path):
     model = tiny_model(tiny_encoder("cased"), TOPICS, text_pair="second", pooling="average")
     card = model_card(CardFacts(model=model))
     checked(card, tmp_path)
-    assert "a pair of texts, of a table the columns *text* and *second*" in card
+    assert "a pair of texts (of a table: the columns *text* and *second*)" in card
     assert 'model.predict([("a text", "another")])' in card
     assert "`AutoModel` opens the encoder alone" in card and "the average of the tokens' vectors" in card
     assert "AutoModelForSequenceClassification" not in card
@@ -354,3 +356,47 @@ def test_the_place_of_a_folder_is_nobodys_business(topics):
 def test_equal_facts_are_equal_cards(topics):
     facts = CardFacts(model=topics, rows=TRAINED, settings={"a": 1}, evaluation=evaluation_of(TOPICS))
     assert model_card(facts) == model_card(facts)
+
+
+class TestTheCodeInIt:
+    def run(self, model, folder):
+        """Run both pieces of Python; gives their names, and what the model says."""
+        model.save(folder)
+        ours, theirs = re.findall(r"```python\n(.*?)```", model_card(CardFacts(model=model)), flags=re.DOTALL)
+        names: dict[str, object] = {}
+        exec(ours.replace('"MODEL"', repr(str(folder))), names)
+        exec(theirs.replace('"MODEL', f'"{folder}'), names)
+        return names, Predictor(model, precision="float32", device="cpu", kernels="plain")
+
+    @pytest.mark.parametrize("pair", [None, "second"])
+    def test_of_classes(self, tiny_encoder, tmp_path, pair):
+        model = tiny_model(tiny_encoder("cased"), TOPICS, text_pair=pair)
+        names, predictor = self.run(model, tmp_path / "m")
+        found = predictor.predict(["a text"], None if pair is None else ["another"])
+        np.testing.assert_allclose(names["probabilities"], found.scores, atol=1e-5)
+
+    def test_of_several_labels(self, tiny_encoder, tmp_path):
+        names, predictor = self.run(tiny_model(tiny_encoder("cased"), TAGS), tmp_path / "m")
+        found = predictor.predict(["a text"])
+        np.testing.assert_allclose(names["probabilities"], found.scores, atol=1e-5)
+        given = [label for label, on in zip(TAGS.labels, names["given"][0], strict=True) if on]
+        assert [tuple(given)] == found.answers
+
+    def test_of_many_labels(self, tiny_encoder, tmp_path):
+        labels = tuple(f"l{index}" for index in range(30))
+        values = tuple(0.5 + index / 20 for index in range(30))
+        task = Task(
+            kind="multilabel", labels=labels, temperatures=values, thresholds=tuple(x / 4 for x in values)
+        )
+        names, predictor = self.run(tiny_model(tiny_encoder("cased"), task), tmp_path / "m")
+        np.testing.assert_allclose(names["probabilities"], predictor.predict(["a text"]).scores, atol=1e-5)
+
+    def test_of_numbers(self, tiny_encoder, tmp_path):
+        task = Task(kind="regression", target_mean=3.5, target_scale=0.25)
+        names, predictor = self.run(tiny_model(tiny_encoder("cased"), task), tmp_path / "m")
+        assert float(names["number"]) == pytest.approx(predictor.predict(["a text"]).scores[0], abs=1e-5)
+
+    def test_of_token_ids(self, tmp_path):
+        names, predictor = self.run(ids_model(), tmp_path / "m")
+        found = predictor.predict([[1, 7, 4]]).scores
+        np.testing.assert_allclose(names["probabilities"], found, atol=1e-5)

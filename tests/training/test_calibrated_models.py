@@ -14,10 +14,18 @@ from bertblocks.estimators import TextClassifier
 from bertblocks.evaluation import calibrate
 from bertblocks.inference import Predictor, predict_table, scores_from_logits
 from bertblocks.training import StepDone, TableRun, TrainingSettings, train_table
+from tiny import tiny_encoder_folder
 from tiny_tables import class_texts, label_lists, numbers, write_csv
 
 WAYS = pytest.mark.parametrize("trainable", [True, False], ids=["fine-tuned", "frozen"])
 QUICK = {"learning_rate": 5e-3, "epochs": 8, "patience": 99}
+
+
+@pytest.fixture(scope="module")
+def tiny_encoder(tmp_path_factory):
+    """With one head, which learns texts by heart in few steps."""
+    folder = tiny_encoder_folder(tmp_path_factory.mktemp("encoders") / "tiny", heads=1)
+    return lambda kind: folder
 
 
 def noisy(num_rows, seed=1):

@@ -40,7 +40,7 @@ def task_section(facts: CardFacts) -> list[str]:
     return [
         "## Task",
         "",
-        f"- **In**: a {facts.takes}, of a table the {columns}. {_length(facts)}",
+        f"- **In**: a {facts.takes} (of a table: the {columns}). {_length(facts)}",
         f"- **Out**: {gives}. The truth of a table stands in *{markdown(model.graph.target.column)}*.",
         f"- **Network**: an encoder of {counted(config.num_hidden_layers, 'layer')}, {config.hidden_size} "
         f"wide, with {config.vocab_size:,} tokens, that began as {began_as(facts)}.",
@@ -136,7 +136,8 @@ def _score_notes(facts: CardFacts, evaluation: Evaluation) -> Iterator[str]:
         fitted.append("probabilities were calibrated")
     if facts.model.task.thresholds:
         fitted.append("thresholds were chosen")
-    yield f"By these very rows {', '.join(fitted)}: the figures may be somewhat too good."
+    done = " and ".join([", ".join(fitted[:-1]), fitted[-1]] if len(fitted) > 1 else fitted)
+    yield f"By these very rows {done}: the figures may be somewhat too good."
     yield ""
     if (calibration := evaluation.calibration) is not None:
         yield (

@@ -58,7 +58,8 @@ def _bertblocks(facts: CardFacts) -> list[str]:
         row = '("a text", "another")'
     else:
         command, row = 'bertblocks predict MODEL --text "a text"', '"a text"'
-    columns = " and ".join(f"*{markdown(block.column)}*" for block in facts.model.graph.inputs)
+    names = [f"*{markdown(block.column)}*" for block in facts.model.graph.inputs]
+    columns = f"column {names[0]}" if len(names) == 1 else f"columns {names[0]} and {names[1]}"
     has_labels = facts.model.task.kind != "regression"
     return [
         "With bertblocks:",
@@ -75,9 +76,9 @@ def _bertblocks(facts: CardFacts) -> list[str]:
         *([f"model.predict_proba([{row}])"] if has_labels else []),
         "```",
         "",
-        f"A table needs {columns}: `bertblocks predict MODEL table.csv --output answers.csv`."
+        f"A table needs the {columns}: `bertblocks predict MODEL table.csv --output answers.csv`."
         if facts.model.tokenizer is not None
-        else f"The table needs lists of integers in {columns}.",
+        else f"The table needs lists of integers in the {columns}.",
         "",
     ]
 
