@@ -135,6 +135,14 @@ def test_more_texts_than_are_taken_at_once(classifier, monkeypatch):
     assert effects(many[5]) == pytest.approx(effects(alone), abs=1e-4)
 
 
+def test_long_work_is_told(classifier, monkeypatch, caplog):
+    Explainer(classifier).explain([TEXT])
+    assert caplog.text == ""
+    monkeypatch.setattr("bertblocks.explanation.leave_one_out._MANY_TOKENS", 100)
+    Explainer(classifier).explain([TEXT])
+    assert "as the longest text has 10 words: method='integrated-gradients' is quicker" in caplog.text
+
+
 def test_steps_are_taken_until_the_sum_is_near_enough(classifier):
     rough = Explainer(classifier, tolerance=1.0).explain([TEXT])[0]
     fine = Explainer(classifier, tolerance=1e-5).explain([TEXT])[0]

@@ -115,6 +115,9 @@ def _sequence_classification(facts: CardFacts) -> Iterator[str]:
     yield "`AutoModelForSequenceClassification` opens it and gives the same logits, within rounding:"
     yield ""
     yield "```python"
+    if _has_many_numbers(facts.model.task):
+        yield "import json"
+        yield ""
     yield "import torch"
     names = "AutoModelForSequenceClassification"
     yield f"from transformers import {names}{', AutoTokenizer' if facts.model.tokenizer else ''}"
@@ -140,8 +143,9 @@ def _from_logits(task: Task) -> Iterator[str]:
     if task.kind == "regression":
         yield f"number = logits * {task.target_scale!r} + {task.target_mean!r}"
         return
-    if max(len(task.temperatures), len(task.thresholds)) > _MOST_NUMBERS:
-        yield 'task = json.load(open("MODEL/bertblocks.json", encoding="utf-8"))["task"]  # and: import json'
+    if _has_many_numbers(task):
+        yield 'with open("MODEL/bertblocks.json", encoding="utf-8") as file:'
+        yield '    task = json.load(file)["task"]'
     divided = "logits"
     if task.temperatures:
         divided = f"(logits / torch.tensor({_numbers(task.temperatures, 'temperatures')}))"
@@ -153,6 +157,10 @@ def _from_logits(task: Task) -> Iterator[str]:
     yield f"probabilities = {divided}.sigmoid()"
     thresholds = f"torch.tensor({_numbers(task.thresholds, 'thresholds')})" if task.thresholds else "0.5"
     yield f"given = probabilities >= {thresholds}"
+
+
+def _has_many_numbers(task: Task) -> bool:
+    return max(len(task.temperatures), len(task.thresholds)) > _MOST_NUMBERS
 
 
 def _numbers(values: tuple[float, ...], key: str) -> str:

@@ -7,7 +7,9 @@ precision; it costs one prediction for each word.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,19 @@ from bertblocks.explanation.outputs import explained_outputs
 from bertblocks.explanation.rows import joined, without_each_word
 from bertblocks.text import Encoded, LocatedText
 
+_LOG = logging.getLogger(__name__)
+
 # Of a text of 500 words without one each there are 250,000: so many are held at once.
 _MOST_TOKENS = 500_000
+# Minutes of work, which nobody may have expected of a few long texts.
+_MANY_TOKENS = 2_000_000
+
+
+class _Part(NamedTuple):
+    """Some words of one of the texts."""
+
+    text: int
+    words: range
 
 
 def leave_one_out(
@@ -40,30 +53,44 @@ def leave_one_out(
     Returns:
         For each text one number a word, float64, in the unit of the outputs.
     """
-    effects: list[NDArray[np.float64]] = []
+    _tell_of_long_work(texts)
+    effects = [np.empty(len(text.words)) for text in texts]
     for group in _groups(texts):
-        chosen = [text for text in group if text.words]
-        begin = len(effects)
-        num_words = [len(text.words) for text in group]
-        if chosen:
-            logits = logits_of(joined([without_each_word(text) for text in chosen]))
-            own = slice(begin, begin + len(group))
-            without = explained_outputs(task, logits, np.repeat(columns[own], num_words))
-            found = np.repeat(outputs[own], num_words) - without
-        else:
-            found = np.empty(0)
-        effects += np.split(found, np.cumsum(num_words)[:-1])
+        counts = [len(part.words) for part in group]
+        rows = np.repeat([part.text for part in group], counts)
+        logits = logits_of(joined([without_each_word(texts[part.text], part.words) for part in group]))
+        found = outputs[rows] - explained_outputs(task, logits, columns[rows])
+        for part, own in zip(group, np.split(found, np.cumsum(counts)[:-1]), strict=True):
+            effects[part.text][part.words.start : part.words.stop] = own
     return effects
 
 
-def _groups(texts: Sequence[LocatedText]) -> Iterator[Sequence[LocatedText]]:
-    """Texts whose rows without a word are so many tokens together."""
-    start = num_tokens = 0
-    for end, text in enumerate(texts):
-        cost = len(text.words) * len(text.word_of_token)
-        if end > start and num_tokens + cost > _MOST_TOKENS:
-            yield texts[start:end]
-            start, num_tokens = end, 0
-        num_tokens += cost
-    if start < len(texts):
-        yield texts[start:]
+def _groups(texts: Sequence[LocatedText]) -> Iterator[list[_Part]]:
+    """All words, in groups whose rows without a word each are so many tokens together."""
+    group: list[_Part] = []
+    num_tokens = 0
+    for index, text in enumerate(texts):
+        length = len(text.word_of_token)
+        step = max(1, _MOST_TOKENS // max(1, length))
+        for start in range(0, len(text.words), step):
+            part = _Part(index, range(start, min(start + step, len(text.words))))
+            cost = len(part.words) * length
+            if group and num_tokens + cost > _MOST_TOKENS:
+                yield group
+                group, num_tokens = [], 0
+            group.append(part)
+            num_tokens += cost
+    if group:
+        yield group
+
+
+def _tell_of_long_work(texts: Sequence[LocatedText]) -> None:
+    num_tokens = sum(len(text.words) * len(text.word_of_token) for text in texts)
+    if num_tokens > _MANY_TOKENS:
+        longest = max(texts, key=lambda text: len(text.words))
+        _LOG.warning(
+            "Leaving out every word takes predictions of %s tokens, as the longest text has %s words: "
+            "method='integrated-gradients' is quicker.",
+            f"{num_tokens:,}",
+            f"{len(longest.words):,}",
+        )

@@ -42,14 +42,9 @@ def located_ids(row: Encoded, text: str) -> LocatedText:
     )
 
 
-def without_each_word(text: LocatedText) -> Encoded:
-    """The row once for each of its words, without the tokens of that word."""
-    return _kept(text, [text.word_of_token != word for word in range(len(text.words))])
-
-
-def without_words(text: LocatedText, words: Sequence[int]) -> Encoded:
-    """The row without the tokens of some of its words."""
-    return _kept(text, [~np.isin(text.word_of_token, list(words))])
+def without_each_word(text: LocatedText, words: range) -> Encoded:
+    """The row once for each of some words, without the tokens of that word."""
+    return _kept(text, [text.word_of_token != word for word in words])
 
 
 def _kept(text: LocatedText, kept: Sequence[NDArray[np.bool_]]) -> Encoded:
