@@ -140,7 +140,7 @@ def test_long_work_is_told(classifier, monkeypatch, caplog):
     assert caplog.text == ""
     monkeypatch.setattr("bertblocks.explanation.leave_one_out._MANY_TOKENS", 100)
     Explainer(classifier).explain([TEXT])
-    assert "as the longest text has 10 words: method='integrated-gradients' is quicker" in caplog.text
+    assert "as the longest text has 11 words: method='integrated-gradients' is quicker" in caplog.text
 
 
 def test_steps_are_taken_until_the_sum_is_near_enough(classifier):
