@@ -12,11 +12,12 @@ import typer
 import bertblocks
 from bertblocks.cli.app import _with_options, app
 from bertblocks.cli.explain import Method
-from bertblocks.cli.options import Precision, TrainingPrecision
+from bertblocks.cli.options import SHARD_ROWS, Precision, TrainingPrecision
 from bertblocks.cli.sections import SECTIONS
 from bertblocks.encoder import Precision as EncoderPrecision
 from bertblocks.encoder import TrainingPrecision as EncoderTrainingPrecision
 from bertblocks.explanation import Method as ExplanationMethod
+from bertblocks.inference import SHARD_ROWS as INFERENCE_SHARD_ROWS
 
 TRAIN = (
     "TABLE --text --text-pair --ids --target --output --encoder --graph --vocabulary --vocabulary-size "
@@ -39,12 +40,14 @@ COMMANDS = {
     ),
     "predict": (
         "MODEL TABLE --output --text --text-pair --precision --device --encoding --sheet "
-        "--skip-bad-rows --json"
+        "--skip-bad-rows --on-error --columns --limit --format --shard-rows --restart --engine --ray-address "
+        "--num-workers --cpus-per-worker --gpus-per-worker --json"
     ),
     "explain": ("MODEL TEXT --text-pair --label --method --attention --output --device --encoding --json"),
     "embed": (
         "ENCODER TABLE --text --output --pooling --sequence-length --windows --stride --window-pooling "
-        "--precision --device --encoding --sheet --skip-bad-rows --json"
+        "--precision --device --encoding --sheet --skip-bad-rows --on-error --columns --limit --format "
+        "--shard-rows --restart --json"
     ),
     "serve": (
         "MODEL --host --port --token --token-file --threads --precision --device --concurrent-requests "
@@ -84,6 +87,10 @@ def test_the_choices_of_precision_are_the_encoders():
     # Written twice, so that --help need not load torch.
     assert get_args(Precision) == get_args(EncoderPrecision)
     assert get_args(TrainingPrecision) == get_args(EncoderTrainingPrecision)
+
+
+def test_the_rows_of_a_part_are_those_of_a_shard():
+    assert SHARD_ROWS == INFERENCE_SHARD_ROWS
 
 
 def test_the_choices_of_method_are_the_explanations():

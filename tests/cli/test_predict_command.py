@@ -263,3 +263,107 @@ def test_a_folder_that_is_no_model(cli, tmp_path, encoder):
     ):
         ended = cli("predict", folder, "--text", "x")
         assert ended.is_refusal and word in ended.err
+
+
+class TestRows:
+    @pytest.fixture
+    def table(self, tmp_path):
+        texts, labels = class_texts(30, tuple(CLUES), seed=7)
+        texts[4] = ""
+        return write_csv(tmp_path / "new.csv", {"id": range(30), "text": texts, "truth": labels})
+
+    def test_a_folder_has_a_column_for_errors_and_a_file_stops(self, cli, model, table, tmp_path):
+        ended = cli("predict", model, table, "--output", f"{tmp_path}/out/", "--format", "csv", *FLOAT32)
+        assert ended.status == 0 and f"30 rows are in {tmp_path}/out/\n" == ended.out
+        rows = rows_of(tmp_path / "out" / "part-000000-000000.csv")
+        assert [row["id"] for row in rows if row["error"]] == ["4"]
+        ended = cli("predict", model, table, "--output", tmp_path / "out.csv", *FLOAT32)
+        assert ended.is_refusal and "--on-error column" in ended.err
+        ended = cli(
+            *("predict", model, table, "--output", tmp_path / "out.csv", "--on-error", "column", *FLOAT32)
+        )
+        assert ended.status == 0 and rows_of(tmp_path / "out.csv") == rows
+        skipped = [
+            cli("predict", model, table, "--output", tmp_path / "out.csv", *option, *FLOAT32)
+            for option in (("--skip-bad-rows",), ("--on-error", "skip"))
+        ]
+        assert skipped[0] == skipped[1] and "error" not in rows_of(tmp_path / "out.csv")[0]
+
+    def test_columns_and_limit(self, cli, model, table, tmp_path):
+        out = tmp_path / "out.csv"
+        ended = cli(
+            "predict", model, table, "--output", out, "--columns", "truth, id", "--limit", 4, *FLOAT32
+        )
+        assert ended.status == 0, ended.err
+        rows = rows_of(out)
+        assert list(rows[0])[:3] == ["truth", "id", "prediction"] and len(rows) == 4
+
+    def test_a_folder_of_tables(self, cli, model, table, tmp_path):
+        (tmp_path / "in").mkdir()
+        for name in ("b.csv", "a.csv"):
+            write_csv(tmp_path / "in" / name, {"text": ["very good"], "name": [name]})
+        (tmp_path / "in" / "readme.md").write_text("x", encoding="utf-8")
+        for source in (tmp_path / "in", f"{tmp_path}/in/*.csv", (tmp_path / "in").as_uri()):
+            ended = cli("predict", model, source, "--output", tmp_path / "out.csv", *FLOAT32)
+            assert ended.status == 0, ended.err
+            assert [row["name"] for row in rows_of(tmp_path / "out.csv")] == ["a.csv", "b.csv"]
+        ended = cli("predict", model, tmp_path / "in", "--output", tmp_path / "in" / "out.csv", *FLOAT32)
+        assert ended.is_refusal and "lies in the folder" in ended.err
+
+    def test_another_job_in_the_folder(self, cli, model, label_model, table, tmp_path):
+        out = ("--output", f"{tmp_path}/out/", *FLOAT32)
+        assert cli("predict", model, table, *out).status == 0
+        ended = cli("predict", model, table, *out)
+        assert ended.status == 0 and "done before" in ended.err
+        ended = cli("predict", label_model, table, *out)
+        assert ended.is_refusal and "differs in model.sha256" in ended.err and "--restart" in ended.err
+        ended = cli("predict", model, table, *out, "--shard-rows", 7)
+        assert ended.is_refusal and "--shard-rows (16384 then, 7 now)" in ended.err
+        assert cli("predict", label_model, table, *out, "--restart").status == 0
+
+    def test_refusals(self, cli, model, table, tmp_path):
+        out = tmp_path / "out.csv"
+        for arguments, word in (
+            (["--output", out, "--limit", 0], "limit is 0"),
+            (["--output", out, "--shard-rows", -1], "--shard-rows is -1"),
+            (["--output", out, "--columns", "ident"], "no column 'ident'"),
+            (["--output", out, "--skip-bad-rows", "--on-error", "column"], "leave one of them out"),
+            (["--output", out, "--format", "csv"], "--format csv has no effect"),
+            (["--output", f"{tmp_path}/out/", "--format", "npy"], "predictions are a table"),
+            (["--output", out, "--num-workers", 2], "--num-workers cannot"),
+            (["--output", out, "--engine", "ray", "--num-workers", 0], "--num-workers is 0"),
+        ):
+            ended = cli("predict", model, table, *arguments)
+            assert ended.is_refusal and word in ended.err, ended
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["new.csv"]
+
+    def test_options_of_tables_without_one(self, cli, model):
+        for option in (
+            ("--on-error", "skip"),
+            ("--columns", "a"),
+            ("--limit", 1),
+            ("--format", "csv"),
+            ("--shard-rows", 5),
+            ("--restart",),
+            ("--engine", "ray"),
+        ):
+            ended = cli("predict", model, "--text", "x", *option)
+            assert ended.is_refusal and f"{option[0]} cannot" in ended.err
+
+    def test_ray_is_given_what_was_typed(self, cli, model, table, tmp_path, monkeypatch):
+        from bertblocks.cluster import ray
+        from bertblocks.inference import predict_table
+
+        given = []
+
+        def told(*arguments, resources, **options):
+            given.append(resources)
+            return predict_table(*arguments, **options)
+
+        monkeypatch.setattr(ray, "predict_table", told)
+        options = ("--ray-address", "auto", "--num-workers", 3, "--cpus-per-worker", 2)
+        out = ("--output", f"{tmp_path}/out/", "--engine", "ray", *options, "--gpus-per-worker", 0.5)
+        assert cli("predict", model, table, *out, *FLOAT32).status == 0
+        assert given == [
+            ray.RayResources(address="auto", num_workers=3, cpus_per_worker=2, gpus_per_worker=0.5)
+        ]

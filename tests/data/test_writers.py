@@ -113,7 +113,7 @@ def test_parquet_types_are_fixed_by_the_first_batch_or_a_schema(tmp_path):
 
 
 def test_parquet_gathers_small_batches_into_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr("bertblocks.data.writers._ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr("bertblocks.data.parquet_writer._ROW_GROUP_ROWS", 10)
     path = tmp_path / "t.parquet"
     _write(path, *[{"n": [i, i]} for i in range(12)])
     with pq.ParquetFile(path) as file:
@@ -122,7 +122,7 @@ def test_parquet_gathers_small_batches_into_row_groups(tmp_path, monkeypatch):
 
 
 def test_parquet_gathers_no_more_than_fits(tmp_path, monkeypatch):
-    monkeypatch.setattr("bertblocks.data.writers._ROW_GROUP_BYTES", 5000)
+    monkeypatch.setattr("bertblocks.data.parquet_writer._ROW_GROUP_BYTES", 5000)
     _write(tmp_path / "t.parquet", *[{"a": ["x" * 1000] * 3}] * 4)
     with pq.ParquetFile(tmp_path / "t.parquet") as file:
         assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [6, 6]

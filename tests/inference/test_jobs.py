@@ -19,10 +19,10 @@ from bertblocks.inference import (
     JobReport,
     Predictor,
     embed_table,
-    jobs,
     load_encoder,
     predict_table,
     result_tables,
+    shard_results,
     table_windows,
 )
 from bertblocks.inference.vector_arrays import write_vectors
@@ -385,7 +385,7 @@ def test_equal_texts_are_computed_once_unless_all_should_be(predictor, encoder, 
 
 
 def test_vectors_are_written_a_few_rows_at_a_time(encoder, tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "_WRITTEN_VECTORS", 3)
+    monkeypatch.setattr(shard_results, "_WRITTEN_VECTORS", 3)
     embed_table(encoder, write(tmp_path / "in.csv", ROWS), tmp_path / "out.jsonl", text="text")
     found = read(tmp_path / "out.jsonl")
     assert found["id"] == ROWS["id"] and found["note"] == [note or None for note in ROWS["note"]]

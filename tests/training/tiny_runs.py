@@ -12,7 +12,8 @@ import torch
 
 from bertblocks.blocks import Graph, Task, text_model
 from bertblocks.data import encode_targets, infer_task
-from bertblocks.training import LabeledTexts, TrainedModel, TrainingSettings, train_model
+from bertblocks.training import LabeledTexts, Processes, TrainedModel, TrainingSettings, train_model
+from bertblocks.training.processes import ALONE
 
 QUICK: dict[str, Any] = {"precision": "float32", "device": "cpu", "batch_tokens": 256, "learning_rate": 3e-3}
 
@@ -40,12 +41,14 @@ def run(
     resume: bool = False,
     on_event: Any = None,
     row_weights: Sequence[float] | None = None,
+    dropout: float = 0.1,
+    processes: Processes = ALONE,
     **settings: Any,
 ) -> TrainedModel:
     task = infer_task(targets, column="target", kind=kind)
     counted = None if row_weights is None else np.array(row_weights, dtype=np.float64)
     return train_model(
-        graph_of(encoder, task, pooling=pooling, trainable=trainable),
+        graph_of(encoder, task, pooling=pooling, trainable=trainable, dropout=dropout),
         task,
         replace(labeled(texts, targets, task), weights=counted),
         None if validation is None else labeled(*validation, task),
@@ -53,6 +56,7 @@ def run(
         work=work,
         resume=resume,
         on_event=on_event or (lambda event: None),
+        processes=processes,
     )
 
 

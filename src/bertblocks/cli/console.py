@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import sys
 import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from rich.console import Console
@@ -36,6 +40,18 @@ def prepare_streams() -> None:
 def say(text: str) -> None:
     """Tell something along the way."""
     stderr.print(_printable(text))
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Leave warnings to another process, which has the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def complain(text: str, kind: Literal["error", "warning"] = "error") -> None:

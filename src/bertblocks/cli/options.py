@@ -53,3 +53,33 @@ WindowPoolingOption = Annotated[
     WindowPooling, typer.Option(help="With slide: how the windows' vectors become one.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto.")]
+TableSource = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="TABLE",
+        help="A table with texts; or a folder or pattern of tables, or a URI (s3://...).",
+        show_default=False,
+    ),
+]
+OnError = Annotated[
+    Literal["column", "skip", "stop"] | None,
+    typer.Option(
+        help="Rows that cannot be used: stop ends the job, skip is --skip-bad-rows, column keeps every row "
+        "and says in the column 'error' what is wrong. By default column for a folder, stop for a file."
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(help="Columns of the table that stand beside the results, as a,b; all by default."),
+]
+Limit = Annotated[int | None, typer.Option(help="Most rows that are taken.")]
+PartFormat = Annotated[
+    Literal["parquet", "csv", "tsv", "jsonl", "npy"] | None,
+    typer.Option(help="Of the parts in a folder; parquet by default."),
+]
+# inference.SHARD_ROWS again: importing it from there would load torch for --help. A test compares the two.
+SHARD_ROWS = 16_384
+ShardRows = Annotated[int, typer.Option(help="Rows of a part: what a kill costs at most.")]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Begin anew where the parts of another job lie in the way.")
+]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,17 +14,27 @@ from bertblocks._words import counted
 from bertblocks.cli.console import one_line, print_json, say
 from bertblocks.cli.loading import loading
 from bertblocks.cli.options import (
+    SHARD_ROWS,
     AsJson,
+    Columns,
     Device,
     Encoding,
     KeepBadRows,
+    Limit,
     ModelFolder,
+    OnError,
+    PartFormat,
+    Precision,
     PrecisionOption,
+    Restart,
+    ShardRows,
     Sheet,
+    TableSource,
 )
 from bertblocks.cli.progress import Bar
 from bertblocks.cli.sentences import texts_in_windows, unknown_tokens
 from bertblocks.cli.standard_input import line_chunks
+from bertblocks.cli.table_jobs import JobSettings, open_sources
 from bertblocks.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -38,11 +49,13 @@ _SHOWN_DECIMALS = 4
 
 def predict(
     model: ModelFolder,
-    table: Annotated[
-        str | None, typer.Argument(metavar="TABLE", help="A table with texts.", show_default=False)
-    ] = None,
+    table: TableSource = None,
     output: Annotated[
-        Path | None, typer.Option(help="CSV, TSV, JSON Lines or Parquet.", show_default=False)
+        str | None,
+        typer.Option(
+            help="CSV, TSV, JSON Lines or Parquet; or a folder for parts, which is there or ends in '/'.",
+            show_default=False,
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option(help="One text, instead of a table.")] = None,
     text_pair: Annotated[
@@ -53,12 +66,31 @@ def predict(
     encoding: Encoding = "utf-8",
     sheet: Sheet = None,
     skip_bad_rows: KeepBadRows = False,
+    on_error: OnError = None,
+    columns: Columns = None,
+    limit: Limit = None,
+    format: PartFormat = None,
+    shard_rows: ShardRows = SHARD_ROWS,
+    restart: Restart = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, with pip install bertblocks[ray].")
+    ] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster; without it one is started on this machine.")
+    ] = None,
+    num_workers: Annotated[
+        int | None,
+        typer.Option(help="Of Ray: processes that hold the model; one a machine or GPU by default."),
+    ] = None,
+    cpus_per_worker: Annotated[int | None, typer.Option(help="Of Ray: processors of each.")] = None,
+    gpus_per_worker: Annotated[float, typer.Option(help="Of Ray: GPUs of each; may be a fraction.")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Predict a table, one text, or texts from a pipe.
 
-    A TABLE needs --output; without TABLE and --text, each line of standard input is a text. A line cannot
-    hold a pair: a model of pairs takes a TABLE, or --text with --text-pair.
+    A TABLE needs --output, and goes on where it stopped if it is killed and called again; without TABLE and
+    --text, each line of standard input is a text. A line cannot hold a pair: a model of pairs takes a TABLE,
+    or --text with --text-pair.
     """
     without_effect = {
         "--text": text is not None and table is not None,
@@ -66,22 +98,62 @@ def predict(
         "--output": output is not None and table is None,
         "--sheet": sheet is not None and table is None,
         "--skip-bad-rows": skip_bad_rows and table is None,
+        "--on-error": on_error is not None and table is None,
+        "--columns": columns is not None and table is None,
+        "--limit": limit is not None and table is None,
+        "--format": format is not None and table is None,
+        "--shard-rows": shard_rows != SHARD_ROWS and table is None,
+        "--restart": restart and table is None,
         "--encoding": encoding != "utf-8" and text is not None,
     }
+    of_ray = {
+        "--ray-address": ray_address is not None,
+        "--num-workers": num_workers is not None,
+        "--cpus-per-worker": cpus_per_worker is not None,
+        "--gpus-per-worker": gpus_per_worker != 0,
+    }
+    without_effect |= {"--engine": engine != "local" and table is None}
+    without_effect |= {name: given and engine != "ray" for name, given in of_ray.items()}
     _check_options(table, output, [name for name, idle in without_effect.items() if idle])
     with loading():
         # Imported where it is needed: --help should not wait for torch.
-        from bertblocks.data import open_table
         from bertblocks.inference import Predictor, predict_table
 
-        predictor = Predictor.load(model, precision=precision, device=device)
+        if gpus_per_worker:
+            # GPUs are the workers': the model is sent to them as it is.
+            chosen: Precision = "bfloat16" if precision == "auto" else precision
+            predictor = Predictor.load(model, precision=chosen, device="cpu", kernels="plain")
+        else:
+            predictor = Predictor.load(model, precision=precision, device=device)
     if table is not None and output is not None:
+        settings = JobSettings(
+            output=output,
+            on_error=on_error,
+            skip_bad_rows=skip_bad_rows,
+            columns=columns,
+            limit=limit,
+            part_format=format,
+            shard_rows=shard_rows,
+            restart=restart,
+        )
+        tables = open_sources(table, settings, encoding=encoding, sheet=sheet)
+        predict_tables: Callable[..., JobReport] = predict_table
+        if engine == "ray":
+            from bertblocks.cluster import ray
+
+            resources = ray.RayResources(
+                address=ray_address,
+                num_workers=num_workers,
+                cpus_per_worker=cpus_per_worker,
+                gpus_per_worker=gpus_per_worker,
+            )
+            predict_tables = partial(ray.predict_table, resources=resources)
         with Bar() as bar:
-            report = predict_table(
+            report = predict_tables(
                 predictor,
-                open_table(table, encoding=encoding, sheet=sheet),
+                tables,
                 output,
-                on_bad_row="skip" if skip_bad_rows else "error",
+                **settings.arguments(tables),
                 on_batch=lambda num_rows: bar.add("Predicting rows", num_rows),
                 say=say,
             )
@@ -106,19 +178,20 @@ def _check_takes_texts(predictor: Predictor) -> None:
         )
 
 
-def _check_options(table: str | None, output: Path | None, without_effect: list[str]) -> None:
+def _check_options(table: str | None, output: str | None, without_effect: list[str]) -> None:
     if table is not None and output is None:
         raise ConfigError("A TABLE needs --output: a table for the predictions, such as answers.csv.")
     if without_effect:
         raise ConfigError(
             f"{', '.join(without_effect)} cannot take effect here. A TABLE goes with --output, --encoding, "
-            "--sheet and --skip-bad-rows; --text with --text-pair; texts from a pipe with --encoding."
+            "--sheet and the options of rows, columns and engine, and --engine ray with those of Ray; --text "
+            "with --text-pair; texts from a pipe with --encoding."
         )
 
 
-def _print_report(report: JobReport, output: Path, as_json: bool) -> None:
+def _print_report(report: JobReport, output: str, as_json: bool) -> None:
     if as_json:
-        print_json({"output": str(output), **asdict(report)})
+        print_json({"output": output, **asdict(report)})
         return
     print(f"{counted(report.num_rows, 'row is', 'rows are')} in {output}")
     if report.num_truncated:

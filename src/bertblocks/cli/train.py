@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bertblocks.blocks import TaskKind
-from bertblocks.cli.console import print_json, say
+from bertblocks.cli.console import print_json, say, silent
 from bertblocks.cli.evaluation_tables import print_evaluation
 from bertblocks.cli.options import (
     AsJson,
@@ -27,7 +27,7 @@ from bertblocks.cli.progress import Bar, duration
 from bertblocks.errors import ConfigError, GraphError
 
 if TYPE_CHECKING:
-    from bertblocks.training import FinishedRun, TableRun
+    from bertblocks.training import FinishedRun, Processes, TableRun
 
 _TRAINING_OPTIONS = (
     "epochs",
@@ -137,14 +137,25 @@ def train(
 ) -> None:
     """Train a model on a table, and evaluate it on held-out rows."""
     # Imported where it is needed: --help should not wait for torch.
+    from bertblocks.training import follow_table, joined_processes
+
+    with joined_processes() as processes:
+        run = _run_of(context, config)
+        if processes.is_first:
+            _train(run, processes, resume=resume, as_json=as_json)
+        else:
+            with silent():
+                follow_table(run, processes)
+
+
+def _train(run: TableRun, processes: Processes, *, resume: bool, as_json: bool) -> None:
     from bertblocks.cli.training_display import TrainingDisplay
     from bertblocks.training import train_table
 
-    run = _run_of(context, config)
     try:
         with Bar() as bar:
             display = TrainingDisplay(bar)
-            finished = train_table(run, resume=resume, on_event=display, say=say)
+            finished = train_table(run, resume=resume, on_event=display, say=say, processes=processes)
     except GraphError as error:
         if run.graph is not None:
             raise

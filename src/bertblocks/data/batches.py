@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
+from bertblocks.data.locations import Location
 from bertblocks.data.text_files import first_unreadable
 from bertblocks.data.values import first_few
 from bertblocks.errors import DataError
@@ -30,6 +30,7 @@ Reason = Literal[
     "unknown label",
     "unreadable characters",
     "malformed row",
+    "failed in the model",
 ]
 
 
@@ -44,6 +45,7 @@ class RowProblem:
         reason: The kind of problem, under which problems are counted.
         message: What is wrong with it, for a person; reads on after "row 17, column 'text': ".
         hint: What many rows may have in common, a sentence that is said once for all of them.
+        table: Name of the table, where a job has several.
     """
 
     row: int
@@ -52,11 +54,13 @@ class RowProblem:
     reason: Reason
     message: str
     hint: str = ""
+    table: str | None = None
 
     def __str__(self) -> str:
+        table = f"{self.table}, " if self.table is not None else ""
         line = f" (line {self.line})" if self.line is not None else ""
         column = f", column {self.column!r}" if self.column is not None else ""
-        return f"row {self.row}{line}{column}: {self.message}"
+        return f"{table}row {self.row}{line}{column}: {self.message}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,12 +80,43 @@ class TableBatch:
     problems: tuple[RowProblem, ...] = ()
 
 
+class NoRowsError(DataError):
+    """A table without a row: an error where it is alone, and nothing to speak of among others."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowRange:
+    """Which rows of a table are read, and where batches end besides.
+
+    Attributes:
+        start: Number of the first row, from 1; those before it are passed over as fast as the format allows.
+        stop: The row that is not read any more; None reads to the end.
+        cut_rows: A batch ends wherever so many rows, or a multiple, are behind it: batches after such a place
+            do not depend on whether what is before it was read.
+    """
+
+    start: int = 1
+    stop: int | None = None
+    cut_rows: int | None = None
+
+    def num_left(self, row: int) -> int | None:
+        """How many rows a batch that begins with this row may have; None where nothing limits it."""
+        to_cut = None if self.cut_rows is None else self.cut_rows - (row - 1) % self.cut_rows
+        to_stop = None if self.stop is None else max(0, self.stop - row)
+        if to_cut is None or to_stop is None:
+            return to_stop if to_cut is None else to_cut
+        return min(to_cut, to_stop)
+
+
+ALL_ROWS = RowRange()
+
+
 class Table(Protocol):
     """A table on disk, read in batches at constant memory, as often as one likes."""
 
     @property
-    def path(self) -> Path:
-        """The file."""
+    def path(self) -> Location:
+        """Where it lies."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -92,14 +127,18 @@ class Table(Protocol):
         """How the file is read, to show to a person: "CSV separated by ';'"."""
 
     def batches(
-        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+        self,
+        columns: Sequence[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+        rows: RowRange = ALL_ROWS,
     ) -> Iterator[TableBatch]:
-        """Read from the start.
+        """Read from the start, or some rows.
 
         Args:
             columns: The columns to read; None reads all.
             batch_rows: Most rows of a batch, counting those that cannot be read; where cells are long, a
                 batch has fewer.
+            rows: Which rows to read.
 
         Raises:
             DataError: If there is no such column, or the file breaks off.
@@ -115,10 +154,15 @@ class Row(NamedTuple):
 
 
 def batched(
-    rows: Iterable[Row | RowProblem], columns: Sequence[str], batch_rows: int, *, encoding: str
+    rows: Iterable[Row | RowProblem],
+    columns: Sequence[str],
+    batch_rows: int,
+    chosen: RowRange,
+    *,
+    encoding: str,
 ) -> Iterator[TableBatch]:
     """Turn rows into batches; rows with characters that could not be decoded become problems."""
-    for chunk in _chunks(rows, batch_rows):
+    for chunk in _chunks(rows, batch_rows, chosen):
         readable = [item for item in chunk if isinstance(item, Row)]
         problems = [item for item in chunk if isinstance(item, RowProblem)]
         unreadable = _unreadable_rows(readable, columns, encoding)
@@ -133,15 +177,20 @@ def batched(
         )
 
 
-def _chunks(rows: Iterable[Row | RowProblem], batch_rows: int) -> Iterator[list[Row | RowProblem]]:
+def _chunks(
+    rows: Iterable[Row | RowProblem], batch_rows: int, chosen: RowRange
+) -> Iterator[list[Row | RowProblem]]:
     """So many rows at a time, or as many as have so many characters in them; at least one."""
     chunk: list[Row | RowProblem] = []
     num_characters = 0
     for row in rows:
+        if chosen.stop is not None and row.row >= chosen.stop:
+            break
         chunk.append(row)
         if isinstance(row, Row):
             num_characters += sum([len(value) for value in row.values if isinstance(value, str | list)])
-        if len(chunk) == batch_rows or num_characters >= BATCH_CHARACTERS:
+        is_full = len(chunk) == batch_rows or num_characters >= BATCH_CHARACTERS
+        if is_full or (chosen.cut_rows is not None and row.row % chosen.cut_rows == 0):
             yield chunk
             chunk, num_characters = [], 0
     if chunk:
@@ -168,7 +217,7 @@ def _unreadable_rows(rows: Sequence[Row], columns: Sequence[str], encoding: str)
     return found
 
 
-def bad_rows(path: Path, problems: Sequence[RowProblem], advice: str) -> str:
+def bad_rows(path: Location, problems: Sequence[RowProblem], advice: str) -> str:
     """The message about a part of a table that has bad rows."""
     others = f", up to row {problems[-1].row:,}" if len(problems) > SHOWN_ROWS else ""
     shown = first_few([str(problem) for problem in problems], SHOWN_ROWS)
@@ -190,7 +239,7 @@ def check_batch_rows(batch_rows: int) -> None:
         raise DataError(f"batch_rows is {batch_rows}, but a batch has at least 1 row.")
 
 
-def check_columns(path: Path, columns: Sequence[str], wanted: Iterable[str]) -> None:
+def check_columns(path: Location, columns: Sequence[str], wanted: Iterable[str]) -> None:
     """Check that all wanted columns are there.
 
     Raises:
@@ -219,7 +268,7 @@ def _nearest(name: str, columns: Sequence[str]) -> str:
     return f" (did you mean {by_folded[matches[0]]!r}?)" if matches else ""
 
 
-def column_names(path: Path, header: Sequence[Any]) -> tuple[str, ...]:
+def column_names(path: Location, header: Sequence[Any]) -> tuple[str, ...]:
     """Names from a header row, white space around them dropped.
 
     A first column without a name is called _UNNAMED.

@@ -13,20 +13,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, NoReturn
 
 from bertblocks._words import counted
 from bertblocks.data.batches import (
+    ALL_ROWS,
     BATCH_ROWS,
+    NoRowsError,
     Row,
     RowProblem,
+    RowRange,
     TableBatch,
     batched,
     check_batch_rows,
     check_columns,
     column_names,
 )
+from bertblocks.data.locations import Location
 from bertblocks.data.text_files import first_unreadable, open_text
 from bertblocks.errors import DataError
 
@@ -43,7 +46,7 @@ _LONGEST_CELL = 64 * 1024 * 1024
 class CsvTable:
     """A CSV or TSV file; see `Table`. An empty cell is a missing value."""
 
-    path: Path
+    path: Location
     columns: tuple[str, ...]
     encoding: str
     separator: str
@@ -54,17 +57,20 @@ class CsvTable:
         return f"CSV separated by {_SEPARATORS[self.separator]}" if self.separator in _SEPARATORS else "CSV"
 
     def batches(
-        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+        self,
+        columns: Sequence[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+        rows: RowRange = ALL_ROWS,
     ) -> Iterator[TableBatch]:
-        """Read from the start; see `Table.batches`."""
+        """Read some rows; see `Table.batches`."""
         wanted = self.columns if columns is None else tuple(columns)
         check_columns(self.path, self.columns, wanted)
         check_batch_rows(batch_rows)
-        return batched(self._rows(wanted), wanted, batch_rows, encoding=self.encoding)
+        return batched(self._rows(wanted, rows.start), wanted, batch_rows, rows, encoding=self.encoding)
 
-    def _rows(self, wanted: Sequence[str]) -> Iterator[Row | RowProblem]:
+    def _rows(self, wanted: Sequence[str], start: int) -> Iterator[Row | RowProblem]:
         positions = [self.columns.index(name) for name in wanted]
-        for row, line, cells in _records(self.path, self.encoding, self.separator):
+        for row, line, cells in _records(self.path, self.encoding, self.separator, start):
             if isinstance(cells, str):
                 yield _malformed(row, line, cells)
             elif len(cells) != len(self.columns):
@@ -73,7 +79,7 @@ class CsvTable:
                 yield Row(row, line, [cells[i] or None for i in positions])
 
 
-def open_csv(path: Path, encoding: str) -> CsvTable:
+def open_csv(path: Location, encoding: str) -> CsvTable:
     """Find the separator and read the header.
 
     Raises:
@@ -83,7 +89,7 @@ def open_csv(path: Path, encoding: str) -> CsvTable:
     with open_text(path, encoding, newline="") as file:
         sample, more = file.read(_SAMPLE_CHARACTERS), bool(file.read(1))
     if not sample.strip():
-        raise DataError(f"{path} is empty. The first row must name the columns.")
+        raise NoRowsError(f"{path} is empty. The first row must name the columns.")
     separator = find_separator(sample, complete=not more)
     with open_text(path, encoding, newline="") as file:
         header = _header(csv.reader(file, delimiter=separator), path)
@@ -91,7 +97,7 @@ def open_csv(path: Path, encoding: str) -> CsvTable:
         raise DataError(f"{path}, first row: {problem}")
     columns = column_names(path, header)
     if next(_records(path, encoding, separator), None) is None:
-        raise DataError(f"{path} has no rows below its header ({', '.join(map(repr, columns))}).")
+        raise NoRowsError(f"{path} has no rows below its header ({', '.join(map(repr, columns))}).")
     return CsvTable(path=path, columns=columns, encoding=encoding, separator=separator)
 
 
@@ -127,19 +133,24 @@ def _widths(sample: str, separator: str) -> list[int]:
     return widths
 
 
-def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
+def _header(reader: Iterator[list[str]], path: Location) -> list[str]:
     try:
         return next(cells for cells in reader if cells)
     except StopIteration:
-        raise DataError(f"{path} is empty. The first row must name the columns.") from None
+        raise NoRowsError(f"{path} is empty. The first row must name the columns.") from None
     except csv.Error as error:
         raise DataError(
             f"{path}: the first row, which must name the columns, is malformed: {error}."
         ) from error
 
 
-def _records(path: Path, encoding: str, separator: str) -> Iterator[tuple[int, int, list[str] | str]]:
-    """Give number, first line and cells of every data row; instead of cells what is wrong with the row."""
+def _records(
+    path: Location, encoding: str, separator: str, start: int = 1
+) -> Iterator[tuple[int, int, list[str] | str]]:
+    """Give number, first line and cells of every data row; instead of cells what is wrong with the row.
+
+    Rows before the start are parsed too, or nobody would know where rows end.
+    """
     with open_text(path, encoding, newline="") as file:
         # Strict: otherwise a quote that is never closed takes the rest of the file for one cell in silence.
         reader: Any = csv.reader(file, delimiter=separator, strict=True)
@@ -156,10 +167,11 @@ def _records(path: Path, encoding: str, separator: str) -> Iterator[tuple[int, i
                 cells = _quoting_problem(path, line, reader.line_num, str(error))
             if cells:
                 row += 1
-                yield row, line, cells
+                if row >= start:
+                    yield row, line, cells
 
 
-def _quoting_problem(path: Path, first: int, last: int, error: str) -> str:
+def _quoting_problem(path: Location, first: int, last: int, error: str) -> str:
     if "field larger" in error:
         _raise_endless_cell(path, first)
     if "unexpected end" in error:
@@ -172,7 +184,7 @@ def _quoting_problem(path: Path, first: int, last: int, error: str) -> str:
     return error
 
 
-def _raise_endless_cell(path: Path, line: int) -> NoReturn:
+def _raise_endless_cell(path: Location, line: int) -> NoReturn:
     raise DataError(
         f"{path}: in the row that begins at line {line}, a cell has more than {_LONGEST_CELL:,} characters. "
         'Most likely a quote (") is opened there and never closed: close it, or remove it.'

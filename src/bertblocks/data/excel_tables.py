@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -18,15 +17,19 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from bertblocks._words import counted
 from bertblocks.data.batches import (
+    ALL_ROWS,
     BATCH_ROWS,
+    NoRowsError,
     Row,
     RowProblem,
+    RowRange,
     TableBatch,
     batched,
     check_batch_rows,
     check_columns,
     column_names,
 )
+from bertblocks.data.locations import Location, arrow_source
 from bertblocks.errors import DataError
 
 _READ_AT_ONCE = 256
@@ -45,7 +48,7 @@ class ExcelTable:
     (#N/A) are missing values. Dates and times become ISO 8601 texts.
     """
 
-    path: Path
+    path: Location
     columns: tuple[str, ...]
     sheet: str
 
@@ -55,20 +58,25 @@ class ExcelTable:
         return f"Excel sheet {self.sheet!r}"
 
     def batches(
-        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+        self,
+        columns: Sequence[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+        rows: RowRange = ALL_ROWS,
     ) -> Iterator[TableBatch]:
-        """Read from the start; see `Table.batches`."""
+        """Read some rows; see `Table.batches`."""
         wanted = self.columns if columns is None else tuple(columns)
         check_columns(self.path, self.columns, wanted)
         check_batch_rows(batch_rows)
-        return batched(self._rows(wanted), wanted, batch_rows, encoding="utf-8")
+        return batched(self._rows(wanted, rows.start), wanted, batch_rows, rows, encoding="utf-8")
 
-    def _rows(self, wanted: Sequence[str]) -> Iterator[Row | RowProblem]:
+    def _rows(self, wanted: Sequence[str], start: int) -> Iterator[Row | RowProblem]:
         positions = [self.columns.index(name) for name in wanted]
         with _opened(self.path) as workbook:
             rows = _filled_rows(workbook[self.sheet], self.path)
             next(rows)
             for row, (line, values) in enumerate(rows, 1):
+                if row < start:
+                    continue
                 if len(values) > len(self.columns):
                     message = (
                         f"a value in column {len(values)}, but the header names "
@@ -80,7 +88,7 @@ class ExcelTable:
                     yield Row(row, line, [padded[i] for i in positions])
 
 
-def open_excel(path: Path, sheet: str | None) -> ExcelTable:
+def open_excel(path: Location, sheet: str | None) -> ExcelTable:
     """Find the sheet and read its header.
 
     Args:
@@ -97,25 +105,26 @@ def open_excel(path: Path, sheet: str | None) -> ExcelTable:
             raise DataError(f"{path} has no sheet {name!r}. Its sheets are: {', '.join(map(repr, names))}.")
         first = list(islice(_filled_rows(workbook[name], path), 2))
     if not first:
-        raise DataError(f"{path}: the sheet {name!r} is empty. Its first row must name the columns.")
+        raise NoRowsError(f"{path}: the sheet {name!r} is empty. Its first row must name the columns.")
     columns = column_names(path, first[0][1])
     if len(first) < 2:
-        raise DataError(f"{path}: the sheet {name!r} has no rows below its header ({', '.join(columns)}).")
+        raise NoRowsError(f"{path}: the sheet {name!r} has no rows below its header ({', '.join(columns)}).")
     return ExcelTable(path=path, columns=columns, sheet=name)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    with _reading(path):
-        workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    try:
-        yield workbook
-    finally:
-        workbook.close()
+def _opened(path: Location) -> Iterator[Any]:
+    with arrow_source(path) as source:
+        with _reading(path):
+            workbook = openpyxl.load_workbook(source, read_only=True, data_only=True)
+        try:
+            yield workbook
+        finally:
+            workbook.close()
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Location) -> Iterator[None]:
     """Let openpyxl read, and say in one way what it finds damaged."""
     try:
         # It warns of styles and validations that it does not keep, which nobody asks it to.
@@ -129,7 +138,7 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _filled_rows(worksheet: Any, path: Path) -> Iterator[tuple[int, list[Any]]]:
+def _filled_rows(worksheet: Any, path: Location) -> Iterator[tuple[int, list[Any]]]:
     """Give sheet row and values of every row that is not blank, without the empty cells at its end."""
     # Some programs store a wrong extent, which would hide cells.
     worksheet.reset_dimensions()

@@ -10,18 +10,21 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from bertblocks.data.batches import (
+    ALL_ROWS,
     BATCH_ROWS,
+    NoRowsError,
     Row,
     RowProblem,
+    RowRange,
     TableBatch,
     batched,
     check_batch_rows,
     check_columns,
 )
+from bertblocks.data.locations import Location
 from bertblocks.data.text_files import Unreadable, open_text, unreadable
 from bertblocks.errors import DataError
 
@@ -38,7 +41,7 @@ class JsonLinesTable:
     of them cannot be: its value would be lost in silence.
     """
 
-    path: Path
+    path: Location
     columns: tuple[str, ...]
     encoding: str
 
@@ -48,18 +51,21 @@ class JsonLinesTable:
         return "JSON Lines"
 
     def batches(
-        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+        self,
+        columns: Sequence[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+        rows: RowRange = ALL_ROWS,
     ) -> Iterator[TableBatch]:
-        """Read from the start; see `Table.batches`."""
+        """Read some rows; see `Table.batches`."""
         wanted = self.columns if columns is None else tuple(columns)
         check_columns(self.path, self.columns, wanted)
         check_batch_rows(batch_rows)
-        rows = self._rows(wanted, all_keys=columns is None)
-        return batched(rows, wanted, batch_rows, encoding=self.encoding)
+        found = self._rows(wanted, rows.start, all_keys=columns is None)
+        return batched(found, wanted, batch_rows, rows, encoding=self.encoding)
 
-    def _rows(self, wanted: Sequence[str], *, all_keys: bool) -> Iterator[Row | RowProblem]:
+    def _rows(self, wanted: Sequence[str], start: int, *, all_keys: bool) -> Iterator[Row | RowProblem]:
         known = frozenset(self.columns)
-        for row, line, item in _objects(self.path, self.encoding):
+        for row, line, item in _objects(self.path, self.encoding, start):
             if isinstance(item, dict) and all_keys and not item.keys() <= known:
                 item = _late_keys([key for key in item if key not in known])
             if isinstance(item, Unreadable):
@@ -77,7 +83,7 @@ class JsonLinesTable:
                 yield Row(row, line, [item.get(name) for name in wanted])
 
 
-def open_json_lines(path: Path, encoding: str) -> JsonLinesTable:
+def open_json_lines(path: Location, encoding: str) -> JsonLinesTable:
     """Read the first rows for the columns' names.
 
     Raises:
@@ -85,7 +91,7 @@ def open_json_lines(path: Path, encoding: str) -> JsonLinesTable:
     """
     first = list(islice(_objects(path, encoding), _ROWS_THAT_NAME_COLUMNS))
     if not first:
-        raise DataError(f"{path} is empty. Every line must be an object, such as {_EXAMPLE}.")
+        raise NoRowsError(f"{path} is empty. Every line must be an object, such as {_EXAMPLE}.")
     columns = tuple(dict.fromkeys(key for *_, item in first if isinstance(item, dict) for key in item))
     if not columns:
         row, line, problem = first[0]
@@ -98,14 +104,17 @@ def open_json_lines(path: Path, encoding: str) -> JsonLinesTable:
 _EXAMPLE = '{"text": "...", "label": "..."}'
 
 
-def _objects(path: Path, encoding: str) -> Iterator[tuple[int, int, dict[str, Any] | Unreadable | str]]:
+def _objects(
+    path: Location, encoding: str, start: int = 1
+) -> Iterator[tuple[int, int, dict[str, Any] | Unreadable | str]]:
     """Give number, line and object of every row; in place of the object what is wrong with the line."""
     row = 0
     with open_text(path, encoding, newline="\n") as file:
         for line, content in enumerate(file, 1):
             if content.strip():
                 row += 1
-                yield row, line, _parsed(content, encoding)
+                if row >= start:
+                    yield row, line, _parsed(content, encoding)
 
 
 def _parsed(content: str, encoding: str) -> dict[str, Any] | Unreadable | str:
@@ -128,7 +137,7 @@ def _late_keys(keys: Sequence[str]) -> str:
     )
 
 
-def _advice(path: Path, encoding: str) -> str:
+def _advice(path: Location, encoding: str) -> str:
     with open_text(path, encoding, newline="\n") as file:
         if file.read(64).lstrip()[:1] in ("[", "{"):
             return (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,14 +12,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bertblocks.data.batches import (
+    ALL_ROWS,
     BATCH_CHARACTERS,
     BATCH_ROWS,
+    NoRowsError,
     RowProblem,
+    RowRange,
     TableBatch,
     check_batch_rows,
     check_columns,
     column_names,
 )
+from bertblocks.data.locations import Location, arrow_source
 from bertblocks.errors import DataError
 
 # Without a buffer pyarrow holds a whole row group, which may be the whole file.
@@ -33,7 +36,7 @@ _PART_ROWS = 64
 class ParquetTable:
     """A Parquet file; see `Table`. Rows have no lines; dates and times become ISO 8601 texts."""
 
-    path: Path
+    path: Location
     columns: tuple[str, ...]
 
     @property
@@ -42,44 +45,86 @@ class ParquetTable:
         return "Parquet"
 
     def batches(
-        self, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+        self,
+        columns: Sequence[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+        rows: RowRange = ALL_ROWS,
     ) -> Iterator[TableBatch]:
-        """Read from the start; see `Table.batches`."""
+        """Read some rows; see `Table.batches`."""
         wanted = self.columns if columns is None else tuple(columns)
         check_columns(self.path, self.columns, wanted)
         check_batch_rows(batch_rows)
-        return self._batches(wanted, batch_rows)
+        return self._batches(wanted, batch_rows, rows)
 
-    def _batches(self, wanted: Sequence[str], batch_rows: int) -> Iterator[TableBatch]:
-        first = 1
+    def types(self, columns: Sequence[str]) -> dict[str, Any]:
+        """The Arrow types of columns' values as they are read, where the file's schema tells them."""
         with _opened(self.path) as file:
-            # Columns by position would be safer than by path, but pyarrow selects nested fields by path too.
-            parts = file.iter_batches(batch_size=min(batch_rows, _PART_ROWS), columns=list(wanted))
-            for batch in _joined(parts, batch_rows):
+            schema = file.schema_arrow
+        found = {name: _value_type(schema.field(name).type) for name in columns if name in schema.names}
+        return {name: kind for name, kind in found.items() if kind is not None}
+
+    def _batches(self, wanted: Sequence[str], batch_rows: int, rows: RowRange) -> Iterator[TableBatch]:
+        with _opened(self.path) as file:
+            parts = _parts(file, wanted, min(batch_rows, _PART_ROWS), rows)
+            for first, batch in _joined(parts, batch_rows, rows):
                 yield _table_batch(batch, wanted, first)
-                first += batch.num_rows
 
 
-def _joined(parts: Iterator[Any], batch_rows: int) -> Iterator[Any]:
+def _parts(file: Any, wanted: Sequence[str], part_rows: int, rows: RowRange) -> Iterator[tuple[int, Any]]:
+    """The chosen rows, a few at a time, each part with the number of its first row.
+
+    Row groups before the start are not read. Parts are counted from the beginning of a row group, so that
+    they are the same wherever the reading began.
+    """
+    first = 1
+    for group in range(file.num_row_groups):
+        end = first + file.metadata.row_group(group).num_rows
+        if rows.stop is not None and first >= rows.stop:
+            return
+        if end > rows.start:
+            row = first
+            # Columns by position would be safer than by path, but pyarrow selects nested fields by path too.
+            for part in file.iter_batches(batch_size=part_rows, row_groups=[group], columns=list(wanted)):
+                yield from _cut(part, row, rows)
+                row += part.num_rows
+        first = end
+
+
+def _cut(part: Any, first: int, rows: RowRange) -> Iterator[tuple[int, Any]]:
+    """A part without the rows that are not chosen, in two or more where batches must end."""
+    row, end = max(first, rows.start), first + part.num_rows
+    while row < end:
+        limit = rows.num_left(row)
+        num_rows = end - row if limit is None else min(end - row, limit)
+        if not num_rows:
+            return
+        yield row, part.slice(row - first, num_rows)
+        row += num_rows
+
+
+def _joined(parts: Iterator[tuple[int, Any]], batch_rows: int, rows: RowRange) -> Iterator[tuple[int, Any]]:
     """Parts put together to batches of at most so many rows; where cells are long, of fewer."""
     waiting: list[Any] = []
-    num_rows = num_bytes = 0
-    for part in parts:
-        if waiting and (num_rows + part.num_rows > batch_rows or num_bytes > BATCH_CHARACTERS):
-            yield _one(waiting)
+    first = num_rows = num_bytes = 0
+    for row, part in parts:
+        is_cut = rows.cut_rows is not None and (row - 1) % rows.cut_rows == 0
+        is_full = num_rows + part.num_rows > batch_rows or num_bytes > BATCH_CHARACTERS
+        if waiting and (is_cut or is_full):
+            yield first, _one(waiting)
             waiting, num_rows, num_bytes = [], 0, 0
+        first = first if waiting else row
         waiting.append(part)
         num_rows += part.num_rows
         num_bytes += part.nbytes
     if waiting:
-        yield _one(waiting)
+        yield first, _one(waiting)
 
 
 def _one(parts: list[Any]) -> Any:
     return pa.Table.from_batches(parts).combine_chunks().to_batches()[0] if len(parts) > 1 else parts[0]
 
 
-def open_parquet(path: Path) -> ParquetTable:
+def open_parquet(path: Location) -> ParquetTable:
     """Read the names of the columns.
 
     Raises:
@@ -89,14 +134,14 @@ def open_parquet(path: Path) -> ParquetTable:
         names, num_rows = file.schema_arrow.names, file.metadata.num_rows
     columns = column_names(path, names)
     if not num_rows:
-        raise DataError(f"{path} has no rows, only the columns {', '.join(map(repr, columns))}.")
+        raise NoRowsError(f"{path} has no rows, only the columns {', '.join(map(repr, columns))}.")
     return ParquetTable(path=path, columns=columns)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Location) -> Iterator[Any]:
     try:
-        with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
+        with arrow_source(path) as source, pq.ParquetFile(source, buffer_size=_BUFFER_BYTES) as file:
             yield file
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as Parquet: {str(error).rstrip('.')}.") from error
@@ -140,6 +185,34 @@ def _simplified(column: Any) -> Any:
     if pa.types.is_decimal(column.type):
         return pc.cast(column, pa.float64())
     return column
+
+
+def _value_type(kind: Any, *, is_item: bool = False) -> Any | None:
+    """The type of what _values makes of a column; None where only the values tell.
+
+    Args:
+        kind: Of the column.
+        is_item: Whether it is the type of a list's items, which are left as they are.
+    """
+    types = pa.types
+    if types.is_signed_integer(kind) or (types.is_unsigned_integer(kind) and kind.bit_width < 64):
+        return pa.int64()
+    if types.is_floating(kind):
+        return pa.float64()
+    if types.is_boolean(kind) or types.is_string(kind) or types.is_null(kind):
+        return kind
+    if is_item:
+        return None
+    if types.is_dictionary(kind):
+        return _value_type(kind.value_type)
+    if types.is_list(kind) or types.is_large_list(kind):
+        item = _value_type(kind.value_type, is_item=True)
+        return None if item is None else pa.list_(item)
+    if types.is_decimal(kind):
+        return pa.float64()
+    texts = (types.is_large_string, types.is_binary, types.is_large_binary)
+    is_time = types.is_temporal(kind) and not types.is_duration(kind)
+    return pa.string() if is_time or any(test(kind) for test in texts) else None
 
 
 def _decoded(value: Any) -> Any:

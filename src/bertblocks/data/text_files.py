@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
+from bertblocks.data.locations import Location, open_binary
 from bertblocks.errors import ConfigError, DataError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -62,7 +63,7 @@ def is_utf8(encoding: str) -> bool:
 
 
 @contextmanager
-def open_text(path: Path, encoding: str, *, newline: str) -> Iterator[TextIO]:
+def open_text(path: Location, encoding: str, *, newline: str) -> Iterator[TextIO]:
     """Open a text file, plain or .gz, for reading; bytes that cannot be decoded become lone surrogates.
 
     Args:
@@ -75,21 +76,32 @@ def open_text(path: Path, encoding: str, *, newline: str) -> Iterator[TextIO]:
         ConfigError: If the encoding is unknown.
     """
     name = "utf-8-sig" if is_utf8(encoding) else encoding
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         _check_signature(path, encoding)
-        with opened(path, "rt", encoding=name, errors=_ERRORS, newline=newline) as file:
+        with (
+            _unpacked(path) as binary,
+            io.TextIOWrapper(binary, encoding=name, errors=_ERRORS, newline=newline) as file,
+        ):
             # utf-8-sig and utf-16 drop the mark themselves, utf-16-le and others do not.
             if file.read(1) != "\ufeff":
                 file.seek(0)
-            yield cast("TextIO", file)
+            yield file
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
 
 
-def _check_signature(path: Path, encoding: str) -> None:
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    with opened(path, "rb") as file:
+@contextmanager
+def _unpacked(path: Location) -> Iterator[BinaryIO]:
+    with open_binary(path) as file:
+        if not path.name.lower().endswith(".gz"):
+            yield file
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield cast("BinaryIO", unpacked)
+
+
+def _check_signature(path: Location, encoding: str) -> None:
+    with _unpacked(path) as file:
         start = file.read(4)
     for signature, advice in _SIGNATURES.items():
         if start.startswith(signature) and not ("utf-16" in advice and not is_utf8(encoding)):

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TextIO, cast
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 
 from bertblocks._files import replace_when_done
-from bertblocks.data.tables import CSV_ENDINGS, JSON_ENDINGS, PARQUET_ENDINGS
+from bertblocks.data.parquet_writer import ParquetFile
+from bertblocks.data.table_endings import CSV_ENDINGS, JSON_ENDINGS, PARQUET_ENDINGS
 from bertblocks.errors import ConfigError, DataError
 
-_ROW_GROUP_ROWS = 65_536
-# Of long texts or vectors so many rows would fill the memory.
-_ROW_GROUP_BYTES = 32 << 20
+_SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t"}
 
 
 class _Format(Protocol):
@@ -88,22 +88,39 @@ def open_writer(
             the file.
         ConfigError: If a schema is given for another format.
     """
-    path, names = Path(path), tuple(columns)
-    ending = Path(path.name.lower().removesuffix(".gz")).suffix
-    _check(path, names, ending, schema)
-    with replace_when_done(path) as temporary:
-        file = _open_format(temporary, names, ending, schema)
-        try:
-            yield TableWriter(path, names, file)
-        except BaseException:
-            # What it was that failed matters, not that the rest cannot be closed in order.
-            with suppress(Exception):
-                file.close()
-            raise
-        file.close()
+    path = Path(path)
+    check_writable(path, columns, schema)
+    with replace_when_done(path) as temporary, writing(temporary, columns, schema, name=path) as writer:
+        yield writer
 
 
-def _check(path: Path, columns: tuple[str, ...], ending: str, schema: Any | None) -> None:
+@contextmanager
+def writing(
+    path: Path, columns: Sequence[str], schema: Any | None = None, *, name: Path | None = None
+) -> Iterator[TableWriter]:
+    """Write a table that check_writable allows, at once into its file; arguments as open_writer's.
+
+    Args:
+        path: The file.
+        columns: Names of the columns.
+        schema: For Parquet.
+        name: What messages call it; None is its path.
+    """
+    names = tuple(columns)
+    file = _open_format(path, names, _ending(name or path), schema)
+    try:
+        yield TableWriter(name or path, names, file)
+    except BaseException:
+        # What it was that failed matters, not that the rest cannot be closed in order.
+        with suppress(Exception):
+            file.close()
+        raise
+    file.close()
+
+
+def check_writable(path: Path, columns: Sequence[str], schema: Any | None = None) -> None:
+    """Refuse, before any work, what open_writer cannot write; arguments and errors as its."""
+    ending = _ending(path)
     text = ending in CSV_ENDINGS + JSON_ENDINGS
     if not text and (ending not in PARQUET_ENDINGS or path.name.lower().endswith(".gz")):
         known = ", ".join(CSV_ENDINGS + JSON_ENDINGS + PARQUET_ENDINGS)
@@ -116,23 +133,48 @@ def _check(path: Path, columns: tuple[str, ...], ending: str, schema: Any | None
         raise DataError(f"{path} is there, but is not a file, so no table can take its place.")
     if schema is not None and text:
         raise ConfigError(f"schema has no effect: {path} is not a Parquet file.")
-    if schema is not None and tuple(schema.names) != columns:
+    if schema is not None and tuple(schema.names) != tuple(columns):
         raise ConfigError(
             f"{path}: the schema has the columns {schema.names}, but the table {list(columns)}."
         )
 
 
+def _ending(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def csv_header(columns: Sequence[str], ending: str) -> bytes:
+    """What a CSV or TSV file with these columns begins with."""
+    text = io.StringIO(newline="")
+    _CsvFile(text, tuple(columns), _SEPARATORS[ending])
+    return text.getvalue().encode("utf-8")
+
+
 def _open_format(path: Path, columns: tuple[str, ...], ending: str, schema: Any | None) -> _Format:
     if ending in PARQUET_ENDINGS:
-        return _ParquetFile(path, columns, schema)
+        return ParquetFile(path, columns, schema)
     if ending in CSV_ENDINGS:
-        return _CsvFile(_open_text(path), columns, "\t" if ending == ".tsv" else ",")
+        return _CsvFile(_open_text(path), columns, _SEPARATORS[ending])
     return _JsonLinesFile(_open_text(path))
+
+
+class PackedText(io.TextIOWrapper):
+    """Text into a .gz file whose bytes depend on the text alone: neither name nor time is in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._raw = path.open("wb")
+        packed = gzip.GzipFile(filename="", mode="wb", fileobj=self._raw, mtime=0)
+        super().__init__(packed, encoding="utf-8", newline="")
+
+    def close(self) -> None:
+        """Finish the file."""
+        super().close()
+        self._raw.close()
 
 
 def _open_text(path: Path) -> TextIO:
     if path.name.lower().endswith(".gz"):
-        return cast("TextIO", gzip.open(path, "wt", encoding="utf-8", newline=""))
+        return PackedText(path)
     return path.open("w", encoding="utf-8", newline="")
 
 
@@ -185,77 +227,6 @@ class _JsonLinesFile:
 
     def close(self) -> None:
         self._file.close()
-
-
-class _ParquetFile:
-    """Gathers rows into groups of useful size; the first batch fixes the types."""
-
-    def __init__(self, path: Path, columns: tuple[str, ...], schema: Any | None) -> None:
-        self._path = path
-        self._columns = columns
-        self._schema = schema
-        self._writer: Any = None
-        self._waiting: list[Any] = []
-
-    def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        if self._schema is None:
-            self._schema = _schema_of(columns)
-        self._waiting.append(_record_batch(columns, self._schema))
-        num_rows = sum(batch.num_rows for batch in self._waiting)
-        num_bytes = sum(batch.nbytes for batch in self._waiting)
-        if num_rows >= _ROW_GROUP_ROWS or num_bytes >= _ROW_GROUP_BYTES:
-            self._flush()
-
-    def close(self) -> None:
-        try:
-            self._flush()
-        finally:
-            if self._writer is not None:
-                self._writer.close()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if self._schema is None:
-            self._schema = _schema_of({name: [] for name in self._columns})
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, self._schema)
-        if self._waiting:
-            self._writer.write_table(pa.Table.from_batches(self._waiting, schema=self._schema))
-            self._waiting = []
-
-
-def _schema_of(columns: Mapping[str, Sequence[Any]]) -> Any:
-    import pyarrow as pa
-
-    fields = []
-    for name, values in columns.items():
-        found = _arrow(name, values, None).type
-        fields.append(pa.field(name, pa.string() if pa.types.is_null(found) else found))
-    return pa.schema(fields)
-
-
-def _record_batch(columns: Mapping[str, Sequence[Any]], schema: Any) -> Any:
-    import pyarrow as pa
-
-    arrays = [_arrow(name, columns[name], schema.field(name).type) for name in schema.names]
-    return pa.record_batch(arrays, schema=schema)
-
-
-def _arrow(name: str, values: Sequence[Any], kind: Any) -> Any:
-    import pyarrow as pa
-
-    try:
-        return pa.array(values, type=kind)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, UnicodeEncodeError):
-            raise
-        expected = f", which holds {kind} since its first rows" if kind is not None else ""
-        raise DataError(
-            f"Column {name!r}{expected}, cannot hold what was given: {error}. Give one type to a column, "
-            "or say it with schema=."
-        ) from error
 
 
 def _are_vectors(values: Sequence[Any]) -> bool:

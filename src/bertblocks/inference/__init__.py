@@ -12,11 +12,14 @@ from bertblocks.inference.predictions import (
     targets_in_unit,
 )
 from bertblocks.inference.predictor import Predictor, check_columns, model_folder
+from bertblocks.inference.table_job import SHARD_ROWS, OnFailure
 from bertblocks.inference.text_encoder import TextEncoder, load_encoder
 
 __all__ = [
+    "SHARD_ROWS",
     "Answer",
     "JobReport",
+    "OnFailure",
     "Prediction",
     "Predictions",
     "Predictor",

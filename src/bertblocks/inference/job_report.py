@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
-from bertblocks.data import RowProblem, RowReport, Table, TableBatch
-from bertblocks.data.batches import Reason
+from bertblocks.data import RowProblem, RowReport
+from bertblocks.data.batches import SHOWN_ROWS, Reason
 from bertblocks.text import Encoded
 
 Say = Callable[[str], None]
+
+_NUMBERS = ("num_rows", "num_truncated", "num_in_windows", "num_unknown", "num_tokens_read")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,7 @@ class JobReport:
         sequence_length: Most tokens of a text or window.
         num_unknown: Unknown tokens among those read.
         num_tokens_read: Tokens read, special ones included, cut ones not.
-        num_empty: Rows without a usable text; their results are empty.
+        num_empty: Rows that have no results: without a usable text, or where the model itself failed.
         num_dropped: Rows of the file that could not be read at all, and are not in the result.
         skipped: Rows of both kinds by reason.
     """
@@ -55,50 +59,101 @@ class RowCounts:
     """
 
     def __init__(self, sequence_length: int, *, slides: bool) -> None:
-        self._num_rows = self._num_truncated = self._num_in_windows = 0
-        self._num_unknown = self._num_tokens_read = 0
+        self._numbers = dict.fromkeys(_NUMBERS, 0)
         self._empty, self._dropped = RowReport(), RowReport()
         self._sequence_length = sequence_length
         self._slides = slides
 
-    def add_problems(self, batch: TableBatch, empty: Sequence[RowProblem]) -> None:
-        """Count a batch's bad rows: those that could not be read, and those that have no usable text."""
-        num_rows = len(batch.rows) + len(batch.problems)
-        self._dropped.add(num_rows, list(batch.problems))
+    def empty(self) -> RowCounts:
+        """The same with nothing counted."""
+        return RowCounts(self._sequence_length, slides=self._slides)
+
+    def add_problems(
+        self, num_rows: int, *, empty: Sequence[RowProblem], dropped: Sequence[RowProblem]
+    ) -> None:
+        """Count the bad ones among some rows: those without results, and those that are left out."""
+        self._dropped.add(num_rows, list(dropped))
         self._empty.add(num_rows, list(empty))
 
     def add(self, num_rows: int, encoded: Encoded) -> None:
-        """Count a batch: all its rows, and the tokens of those that have a text."""
-        self._num_rows += num_rows
-        self._num_truncated += int(encoded.truncated.sum())
-        self._num_unknown += int(encoded.num_unknown.sum())
+        """Count rows that are written, and the tokens of those that have a text."""
+        self._numbers["num_rows"] += num_rows
+        self._numbers["num_truncated"] += int(encoded.truncated.sum())
+        self._numbers["num_unknown"] += int(encoded.num_unknown.sum())
         read = encoded.num_tokens
         if self._slides:
-            self._num_in_windows += int((read > self._sequence_length).sum())
+            self._numbers["num_in_windows"] += int((read > self._sequence_length).sum())
         else:
             read = np.minimum(read, self._sequence_length)
-        self._num_tokens_read += int(read.sum())
+        self._numbers["num_tokens_read"] += int(read.sum())
 
-    def tell(self, table: Table, result: str, say: Say) -> None:
+    def add_counts(self, counts: RowCounts) -> None:
+        """Count what other counts have counted, of rows that follow."""
+        for name in _NUMBERS:
+            self._numbers[name] += counts._numbers[name]
+        _add_report(self._empty, counts._empty)
+        _add_report(self._dropped, counts._dropped)
+
+    def tell(self, source: str, result: str, say: Say) -> None:
         """Say which rows have no result, and which are not there, each with the reasons."""
         for sentence in (
             self._empty.summary(f"has no {result}", f"have no {result}"),
             self._dropped.summary("could not be read and is left out", "could not be read and are left out"),
         ):
             if sentence:
-                say(f"{table.path}: {sentence}")
+                say(f"{source}: {sentence}")
 
     def report(self) -> JobReport:
         """What has been counted so far."""
         return JobReport(
-            num_rows=self._num_rows,
-            num_truncated=self._num_truncated,
-            num_in_windows=self._num_in_windows,
+            **self._numbers,
             sequence_length=self._sequence_length,
-            num_unknown=self._num_unknown,
-            num_tokens_read=self._num_tokens_read,
             num_empty=self._empty.total_skipped,
             num_dropped=self._dropped.total_skipped,
             # No reason is of both kinds.
             skipped={**self._empty.num_skipped, **self._dropped.num_skipped},
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary of JSON types that from_json reads back."""
+        return {
+            **self._numbers,
+            "empty": _report_to_json(self._empty),
+            "dropped": _report_to_json(self._dropped),
+        }
+
+    def from_json(self, data: Mapping[str, Any]) -> RowCounts:
+        """Counts of the same kind, as to_json wrote them.
+
+        Raises:
+            ValueError, KeyError, TypeError: If it did not write them.
+        """
+        counts = self.empty()
+        counts._numbers = {name: int(data[name]) for name in _NUMBERS}
+        counts._empty = _report_from_json(data["empty"])
+        counts._dropped = _report_from_json(data["dropped"])
+        return counts
+
+
+def _add_report(total: RowReport, report: RowReport) -> None:
+    total.num_rows += report.num_rows
+    total.num_skipped.update(report.num_skipped)
+    for reason, problems in report.first.items():
+        kept = total.first.setdefault(reason, [])
+        kept += problems[: SHOWN_ROWS - len(kept)]
+
+
+def _report_to_json(report: RowReport) -> dict[str, Any]:
+    return {
+        "num_rows": report.num_rows,
+        "num_skipped": dict(report.num_skipped),
+        "first": {reason: [asdict(one) for one in problems] for reason, problems in report.first.items()},
+    }
+
+
+def _report_from_json(data: Mapping[str, Any]) -> RowReport:
+    return RowReport(
+        num_rows=data["num_rows"],
+        num_skipped=Counter(data["num_skipped"]),
+        first={reason: [RowProblem(**one) for one in problems] for reason, problems in data["first"].items()},
+    )

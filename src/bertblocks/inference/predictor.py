@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from bertblocks.encoder import (
     to_precision,
 )
 from bertblocks.errors import DataError
+from bertblocks.inference.model_hash import folder_sha256, module_sha256, unknown_sha256
 from bertblocks.inference.predictions import Predictions, joined, predictions
 from bertblocks.inference.text_windows import encoded_windows
 from bertblocks.text import Encoded
@@ -95,6 +97,7 @@ class Predictor:
         self.batch_tokens = default_batch_tokens(self.device) if batch_tokens is None else batch_tokens
         self.num_workers = usual_num_workers(self.device.type) if num_workers is None else num_workers
         self.model = model
+        self._sha256 = unknown_sha256() if in_place else None
         self._module = model.module if in_place else self._copy(model.module, kernels)
         self._module.to(self.device)
         to_precision(self._module.encoder, self.precision, kernels)
@@ -122,8 +125,20 @@ class Predictor:
             CheckpointError: If the folder is not a finished model.
         """
         chosen = choose_precision(precision, resolve_device(device))
-        model = load_model(model_folder(folder), dtype=weights_dtype(chosen))
-        return cls(model, precision=chosen, device=device, kernels=kernels, in_place=True)
+        path = model_folder(folder)
+        model = load_model(path, dtype=weights_dtype(chosen))
+        predictor = cls(model, precision=chosen, device=device, kernels=kernels, in_place=True)
+        predictor._sha256 = folder_sha256(path)
+        return predictor
+
+    @property
+    def sha256(self) -> str:
+        """Of the model: of its folder's manifest, or of its weights where it comes from none."""
+        if self._sha256 is None:
+            model = self.model
+            parts = [model.graph.to_json(), model.task.to_json(), repr(model.tokenizer)]
+            self._sha256 = module_sha256(model.module, json.dumps(parts, sort_keys=True))
+        return self._sha256
 
     def predict(
         self,

@@ -46,6 +46,7 @@ from bertblocks.encoder import (
     to_precision,
 )
 from bertblocks.errors import CheckpointError, ConfigError
+from bertblocks.inference.model_hash import folder_sha256, unknown_sha256
 from bertblocks.inference.text_windows import encoded_windows
 from bertblocks.text import Encoded, Tokenizer, load_encoder_tokenizer
 from bertblocks.text.workers import TokenizerWorkers, usual_num_workers
@@ -88,6 +89,15 @@ class TextEncoder:
         self.num_workers = usual_num_workers(self.device.type) if num_workers is None else num_workers
         self._encoder = to_precision(encoder.to(self.device), self.precision, kernels).eval()
         self.kernels: Kernels = self._encoder.kernels or "plain"
+        self._folder: Path | None = None
+        self._sha256: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Of the encoder's folder; of one that comes from none, what is never the same again."""
+        if self._sha256 is None:
+            self._sha256 = unknown_sha256() if self._folder is None else folder_sha256(self._folder)
+        return self._sha256
 
     @property
     def config(self) -> EncoderConfig:
@@ -308,7 +318,7 @@ def load_encoder(
     if block is not None:
         tokenizer = tokenizer.with_windows(block.windows, block.stride)
     encoder = load_encoder_module(read_checkpoint(folder, dtype=weights_dtype(precision)))
-    return TextEncoder(
+    loaded = TextEncoder(
         encoder,
         tokenizer,
         precision=precision,
@@ -317,6 +327,8 @@ def load_encoder(
         pooling=defaults.pooling,
         window_pooling=BertTokenizer.window_pooling if block is None else block.window_pooling,
     )
+    loaded._folder = folder
+    return loaded
 
 
 def _tokenizer_block(folder: Path) -> BertTokenizer | None:

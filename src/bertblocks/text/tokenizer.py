@@ -82,6 +82,18 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> Encoded:
+        """The chosen rows, in the order of their positions."""
+        index = np.asarray(rows, dtype=np.int64)
+        return Encoded(
+            ids=[self.ids[row] for row in index],
+            num_first=self.num_first[index],
+            num_tokens=self.num_tokens[index],
+            truncated=self.truncated[index],
+            num_unknown=self.num_unknown[index],
+            windows=None if self.windows is None else tuple(self.windows[row] for row in index),
+        )
+
 
 class Tokenizer:
     """Turns texts or pairs of texts into token ids; made by `load_tokenizer`.

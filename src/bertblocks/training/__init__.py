@@ -11,7 +11,9 @@ from bertblocks.training.events import (
     TokensCounted,
     VectorsDone,
 )
+from bertblocks.training.following import follow_table
 from bertblocks.training.logs import LOG_FILE, read_history
+from bertblocks.training.processes import Processes, joined_processes
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.run import TrainedModel, train_model
 from bertblocks.training.settings import TrainingSettings
@@ -29,13 +31,16 @@ __all__ = [
     "FinishedRun",
     "LabeledTexts",
     "Listener",
+    "Processes",
     "StepDone",
     "TableRun",
     "TokensCounted",
     "TrainedModel",
     "TrainingSettings",
     "VectorsDone",
+    "follow_table",
     "graph_settings",
+    "joined_processes",
     "read_history",
     "read_record",
     "save_with_card",

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bertblocks._files import replace_when_done
 from bertblocks.checkpoints import write_tensors
 from bertblocks.errors import CheckpointError
+from bertblocks.training.processes import ALONE, Processes
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -52,38 +53,90 @@ def trainable_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def write_training_state(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    path: Path | None,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    processes: Processes = ALONE,
 ) -> None:
-    """Write a checkpoint in one step: it is there whole, or the one before is."""
+    """Write a checkpoint in one step: it is there whole, or the one before is.
+
+    Args:
+        path: The file; None in every process but the first, which writes it for all.
+        module: What is trained.
+        optimizer: Of its weights.
+        progress: The counters.
+        processes: Of the run; all of them must call this, for each has random generators of its own.
+    """
+    states = processes.gathered(_random_states(module))
+    if states is None or path is None:
+        return
     tensors = {f"model.{name}": tensor for name, tensor in trainable_tensors(module).items()}
     tensors.update(_optimizer_tensors(optimizer))
-    tensors["random.cpu"] = torch.get_rng_state()
-    if (device := _device_of(module)).type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(device)
+    for rank, state in enumerate(states):
+        tensors.update({_random_name(kind, rank): tensor for kind, tensor in state.items()})
     with replace_when_done(path) as unfinished:
         write_tensors(unfinished, tensors, metadata={"progress": json.dumps(asdict(progress))})
 
 
-def read_training_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def read_training_state(
+    path: Path | None,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    processes: Processes = ALONE,
+    *,
+    seed: int = 0,
+) -> Progress:
     """Load a checkpoint into the module, the optimizer and the random generators.
+
+    Args:
+        path: The file; None in every process but the first, which reads it for all.
+        module: What is trained.
+        optimizer: Of its weights.
+        processes: Of the run; there may be more or fewer than when it was written.
+        seed: Of the run, for processes that there were not.
 
     Raises:
         CheckpointError: If the file cannot be read or belongs to another model.
     """
+    read = None if path is None else _read_state(path)
+    progress = processes.told(None if read is None else read[0])
+    tensors = processes.told_tensors(None if read is None else read[1])
+    load_trainable(module, _under(tensors, "model."), path or Path("the checkpoint"))
+    _load_optimizer(optimizer, _under(tensors, "optimizer."))
+    own = _random_name("cpu", processes.rank)
+    if own not in tensors:
+        processes.draw_apart(seed, progress.step)
+        return progress
+    torch.set_rng_state(tensors[own])
+    name = _random_name("cuda", processes.rank)
+    if name in tensors and (device := _device_of(module)).type == "cuda":
+        torch.cuda.set_rng_state(tensors[name], device)
+    return progress
+
+
+def _read_state(path: Path) -> tuple[Progress, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             progress = Progress(**json.loads(file.metadata()["progress"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            return progress, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(
             f"The checkpoint {path} cannot be read ({error}); remove its folder to begin anew."
         ) from error
-    load_trainable(module, _under(tensors, "model."), path)
-    _load_optimizer(optimizer, _under(tensors, "optimizer."))
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors and (device := _device_of(module)).type == "cuda":
-        torch.cuda.set_rng_state(tensors["random.cuda"], device)
-    return progress
+
+
+def _random_states(module: nn.Module) -> dict[str, Tensor]:
+    """Of this process's generators."""
+    states = {"cpu": torch.get_rng_state()}
+    if (device := _device_of(module)).type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _random_name(kind: str, rank: int) -> str:
+    """What a checkpoint calls the state of a process's generator."""
+    return f"random.{kind}.{rank}" if rank else f"random.{kind}"
 
 
 @torch.no_grad()

@@ -18,10 +18,13 @@ from bertblocks.assembly import TextModel, run_packed
 from bertblocks.encoder import to_precision
 from bertblocks.text import Encoded
 from bertblocks.training.events import Estimate, Listener, VectorsDone
+from bertblocks.training.processes import ALONE, Processes
+from bertblocks.training.sources import token_lengths
 
 VECTORS = "vectors.npy"
 # Enough to know the rate by: the longest texts come first, so the estimate is rather too high.
 _ESTIMATE_BATCHES = 8
+_NONE = np.empty((0, 0), dtype=np.float32)
 
 
 def frozen_vectors(
@@ -34,6 +37,7 @@ def frozen_vectors(
     path: Path | None,
     resume: bool,
     on_event: Listener,
+    processes: Processes = ALONE,
 ) -> NDArray[np.float32]:
     """Run the encoder over all texts, or read what an earlier try left.
 
@@ -43,17 +47,31 @@ def frozen_vectors(
         precision: Of the encoder's products.
         batch_tokens: Most tokens that go through the encoder at once.
         device: Where the module is.
-        path: File of the vectors; None keeps them in memory.
+        path: File of the vectors; None keeps them in memory, as every process does but the first.
         resume: Read the file where it is there.
         on_event: Told how far it is.
+        processes: Of the run; each encodes its share of the texts.
 
     Returns:
-        The pooled vectors of all parts, shape (texts, D).
+        The pooled vectors of all parts, shape (texts, D); of a file that was there, none but in the first
+        process.
     """
-    if resume and path is not None and path.exists():
-        stored: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    is_stored = resume and path is not None and path.exists()
+    if processes.told(is_stored):
+        stored: NDArray[np.float32] = np.load(path, allow_pickle=False) if path is not None else _NONE
         return stored
-    vectors = _compute(module, encoded, precision, batch_tokens, device, on_event)
+    shares = [processes.share(token_lengths(part)) for part in encoded]
+    own = (
+        encoded if processes.count == 1 else [p.take(share) for p, share in zip(encoded, shares, strict=True)]
+    )
+    vectors = np.concatenate(
+        [
+            processes.rows_together(rows, share, len(part))
+            for rows, share, part in zip(
+                _compute(module, own, precision, batch_tokens, device, on_event), shares, encoded, strict=True
+            )
+        ]
+    )
     if path is not None:
         with replace_when_done(path) as unfinished, unfinished.open("wb") as file:
             np.save(file, vectors, allow_pickle=False)
@@ -67,7 +85,7 @@ def _compute(
     batch_tokens: int,
     device: torch.device,
     on_event: Listener,
-) -> NDArray[np.float32]:
+) -> list[NDArray[np.float32]]:
     # A copy in the right precision: autocast would convert the frozen weights again for every batch.
     encoder = module.encoder
     if precision != "float32":
@@ -75,12 +93,10 @@ def _compute(
     frozen = TextModel(encoder, module.pooling, nn.Sequential(), module.window_pooling).eval()
     num_tokens = sum(len(ids) for part in encoded for ids in part.ids)
     progress = _Progress(sum(len(part) for part in encoded), num_tokens, on_event)
-    return np.concatenate(
-        [
-            run_packed(frozen, part, batch_tokens=batch_tokens, device=device, on_batch=progress.count)
-            for part in encoded
-        ]
-    )
+    return [
+        run_packed(frozen, part, batch_tokens=batch_tokens, device=device, on_batch=progress.count)
+        for part in encoded
+    ]
 
 
 class _Progress:

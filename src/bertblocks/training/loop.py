@@ -27,6 +27,7 @@ from bertblocks.training.checkpoint import (
 from bertblocks.training.events import EpochDone, Estimate, Listener, Outcome, StepDone
 from bertblocks.training.losses import summed_loss
 from bertblocks.training.optimizer import set_learning_rate
+from bertblocks.training.processes import ALONE, Processes
 from bertblocks.training.settings import TrainingSettings
 from bertblocks.training.sources import StepSource
 
@@ -68,6 +69,7 @@ class Fit:
         validate: Validation logits → metrics; None where there are no validation rows.
         work: Folder for checkpoints, or None.
         on_event: Told of every step and epoch.
+        processes: Of the run; all of them run the loop, and only the first has a work folder.
     """
 
     module: nn.Module
@@ -82,6 +84,7 @@ class Fit:
     validate: Validate | None
     work: Path | None
     on_event: Listener
+    processes: Processes = ALONE
 
     def run(self, *, resume: bool) -> FitResult:
         """Train to the end and leave the best epoch's weights in the module.
@@ -102,7 +105,9 @@ class Fit:
             self._run_epoch(progress, num_steps, clock)
             self._end_epoch(progress, num_steps, best)
         if self.validate is not None:
-            best.restore(self.module)
+            if self.processes.is_first:
+                best.restore(self.module)
+            self.processes.same_weights(self.module)
         self.module.eval()
         kept_epochs = progress.epoch if self.validate is None else progress.best_epoch + 1
         return FitResult(
@@ -118,9 +123,10 @@ class Fit:
         return self.settings.epochs
 
     def _begin(self, resume: bool) -> Progress:
-        if self.work is not None and resume and (self.work / CHECKPOINT).exists():
-            return read_training_state(self.work / CHECKPOINT, self.module, self.optimizer)
-        return Progress()
+        path = None if self.work is None else self.work / CHECKPOINT
+        if not self.processes.told(resume and path is not None and path.exists()):
+            return Progress()
+        return read_training_state(path, self.module, self.optimizer, self.processes, seed=self.settings.seed)
 
     def _is_over(self, progress: Progress) -> bool:
         patience = self.settings.patience
@@ -135,8 +141,10 @@ class Fit:
             progress.step_in_epoch += 1
             clock.tick(done)
             self.on_event(done)
-            if clock.seconds_since_checkpoint >= self.settings.checkpoint_every_s:
-                self._write_checkpoint(progress)
+            is_due = clock.seconds_since_checkpoint >= self.settings.checkpoint_every_s
+            if self.processes.told(is_due and self.work is not None):
+                path = None if self.work is None else self.work / CHECKPOINT
+                write_training_state(path, self.module, self.optimizer, progress, self.processes)
                 clock.checkpoint_written()
 
     def _run_step(self, step: NDArray[np.int64], progress: Progress, num_steps: int) -> StepDone:
@@ -148,7 +156,7 @@ class Fit:
             warmup_fraction=self.settings.warmup_fraction,
         )
         losses: list[Tensor] = []
-        tokens = 0
+        tokens = 0.0
         self.optimizer.zero_grad(set_to_none=True)
         for indices, logits_BC, num_tokens in self.source.parts(step):
             chosen, device = torch.from_numpy(indices), logits_BC.device
@@ -158,12 +166,11 @@ class Fit:
             (loss / len(step)).backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
             tokens += num_tokens
-        norm = nn.utils.clip_grad_norm_(
-            (weight for weight in self.module.parameters() if weight.requires_grad),
-            self.settings.max_grad_norm,
-        )
+        trained = [weight for weight in self.module.parameters() if weight.requires_grad]
+        self.processes.sum_gradients(trained)
+        norm = nn.utils.clip_grad_norm_(trained, self.settings.max_grad_norm)
         # Asked for once all of it is on its way: a GPU is waited for once a step.
-        loss_sum = sum(map(float, losses))
+        loss_sum, tokens = self.processes.sums([sum(map(float, losses)), tokens])
         self._check_finite("the loss", loss_sum, progress, num_steps)
         self._check_finite("the gradient", float(norm), progress, num_steps)
         self.optimizer.step()
@@ -175,7 +182,7 @@ class Fit:
             learning_rate=self.optimizer.param_groups[0]["peak_lr"] * factor,
             grad_norm=float(norm),
             num_texts=len(step),
-            num_tokens=tokens,
+            num_tokens=int(tokens),
             seconds=time.perf_counter() - begin,
         )
 
@@ -199,9 +206,10 @@ class Fit:
         if self.validate is not None:
             logits = self.source.validation_logits()
             self._check_finite("the largest output", float(np.abs(logits).max()), progress, num_steps)
-            metrics = self.validate(logits)
+            # Decided once, for all: what they do next must be the same.
+            metrics = self.processes.told(self.validate(logits) if self.processes.is_first else None)
             is_best = self._is_best(metrics, progress)
-            if is_best:
+            if is_best and self.processes.is_first:
                 best.keep(self.module)
             progress.epochs_without_gain = 0 if is_best else progress.epochs_without_gain + 1
             self.on_event(
@@ -218,10 +226,6 @@ class Fit:
         if is_best:
             progress.best_epoch, progress.best_value, progress.best_loss = progress.epoch, value, loss
         return is_best
-
-    def _write_checkpoint(self, progress: Progress) -> None:
-        if self.work is not None:
-            write_training_state(self.work / CHECKPOINT, self.module, self.optimizer, progress)
 
 
 class _Clock:

@@ -21,6 +21,7 @@ from bertblocks.training.events import Listener, Outcome, TokensCounted, ignore
 from bertblocks.training.frozen_vectors import VECTORS, frozen_vectors
 from bertblocks.training.loop import Fit
 from bertblocks.training.optimizer import build_optimizer, decay_over
+from bertblocks.training.processes import ALONE, Processes
 from bertblocks.training.rows import LabeledTexts
 from bertblocks.training.settings import TrainingSettings
 from bertblocks.training.sources import (
@@ -64,6 +65,7 @@ def train_model(
     work: Path | None = None,
     resume: bool = False,
     on_event: Listener = ignore,
+    processes: Processes = ALONE,
 ) -> TrainedModel:
     """Train a graph on labelled texts.
 
@@ -79,6 +81,8 @@ def train_model(
         work: Folder for checkpoints; None keeps everything in memory.
         resume: Go on from the work folder's last checkpoint.
         on_event: Told of every step and epoch.
+        processes: Those that train together, each with the same rows; only the first has a work folder. The
+            model is the same in all of them.
 
     Raises:
         GraphError: If graph, task and tokenizer do not fit together, or every block is frozen.
@@ -98,6 +102,9 @@ def train_model(
     with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(settings.seed)
         model = assemble(graph, task)
+        processes.same_weights(model.module)
+        processes.check_same("rows", train.fingerprint() if processes.count > 1 else None)
+        processes.draw_apart(settings.seed)
         rows = _Rows.encode(model, train, validation)
         lengths = token_lengths(rows.train_encoded)
         on_event(
@@ -115,10 +122,11 @@ def train_model(
             model=model,
             settings=settings,
             device=device,
-            precision=choose_training_precision(settings.precision, device),
+            precision=processes.told(choose_training_precision(settings.precision, device)),
             work=work,
             resume=resume,
             on_event=on_event,
+            processes=processes,
         )
         model.module.to(device)
         fitted = (_fit_text if trainable else _fit_head)(context, rows)
@@ -151,6 +159,7 @@ class _Context:
     work: Path | None
     resume: bool
     on_event: Listener
+    processes: Processes
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context in which forward runs: products in bfloat16, or nothing special."""
@@ -203,6 +212,7 @@ def _fit_text(context: _Context, rows: _Rows) -> _Fitted:
         words.numbered(validation) if validation else None,
         context.settings,
         context.autocast,
+        context.processes,
     )
     fitted = _fit(context, rows, source, module)
     words.put_back(fitted.word_decay)
@@ -210,9 +220,25 @@ def _fit_text(context: _Context, rows: _Rows) -> _Fitted:
 
 
 def _fit_head(context: _Context, rows: _Rows) -> _Fitted:
-    """Run the frozen encoder once, then train the head on its vectors."""
-    head = context.model.module.head
+    """Run the frozen encoder once, then train the head on its vectors.
+
+    All processes run the encoder. The head's steps are shorter than telling others of them: the first does
+    them alone.
+    """
+    head, processes = context.model.module.head, context.processes
     train_ND, validation_ND = _vectors(context, rows)
+    alone = replace(context, processes=ALONE)
+    fitted = processes.told(
+        _fit_on_vectors(alone, rows, train_ND, validation_ND) if processes.is_first else None
+    )
+    processes.same_weights(head)
+    return fitted
+
+
+def _fit_on_vectors(
+    context: _Context, rows: _Rows, train_ND: Tensor, validation_ND: Tensor | None
+) -> _Fitted:
+    head = context.model.module.head
     first = next(layer for layer in head if isinstance(layer, nn.Linear))
     # A frozen layer stays to the bit: standardising would be folded into it and out again, rounded.
     standardizer = Standardizer(train_ND) if first.weight.requires_grad else None
@@ -274,9 +300,10 @@ def _fit(context: _Context, rows: _Rows, source: StepSource, trained: nn.Module)
         validate=None if validation is None else validation.figures,
         work=context.work,
         on_event=context.on_event,
+        processes=context.processes,
     ).run(resume=context.resume)
     if validation is not None and task.kind != "regression":
-        task = validation.tuned(source.validation_logits())
+        task = context.processes.told(validation.tuned(source.validation_logits()))
     word_decay = decay_over(
         optimizer,
         module.encoder.embeddings.word.weight,
@@ -299,6 +326,7 @@ def _vectors(context: _Context, rows: _Rows) -> tuple[Tensor, Tensor | None]:
         path=context.work / VECTORS if context.work else None,
         resume=context.resume,
         on_event=context.on_event,
+        processes=context.processes,
     )
     both = torch.from_numpy(vectors).to(context.device)
     num_train = len(rows.train_encoded)

@@ -18,6 +18,7 @@ from bertblocks.assembly import TextModel, pack, run_packed
 from bertblocks.batching import plan_sorted, plan_steps
 from bertblocks.encoder import DenseLayer
 from bertblocks.text import Encoded
+from bertblocks.training.processes import ALONE, Processes
 from bertblocks.training.settings import TrainingSettings
 
 # A step on cached vectors; they are small, so it is their number that counts and not their tokens.
@@ -73,6 +74,7 @@ class TextSource:
         validation: Tokenized validation texts, where there are any.
         settings: Resolved ones.
         autocast: Gives the context in which forward runs, for its precision.
+        processes: Of the run; of each step and of the validation texts this one takes its share.
     """
 
     def __init__(
@@ -82,9 +84,10 @@ class TextSource:
         validation: Encoded | None,
         settings: TrainingSettings,
         autocast: Callable[[], AbstractContextManager[Any]],
+        processes: Processes = ALONE,
     ) -> None:
         self._module, self._train, self._validation = module, train, validation
-        self._settings, self._autocast = settings, autocast
+        self._settings, self._autocast, self._processes = settings, autocast, processes
         self._lengths = token_lengths(train)
         self._device = next(module.parameters()).device
 
@@ -93,9 +96,10 @@ class TextSource:
         return text_steps(self._lengths, self._settings, epoch)
 
     def parts(self, step: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Tensor, int]]:
-        """The step in parts of at most batch_tokens tokens, each sorted by length."""
-        for chosen in plan_sorted(self._lengths[step], self._settings.batch_tokens):
-            indices = step[chosen]
+        """This process's share of the step, in parts of at most batch_tokens tokens, sorted by length."""
+        own = step[self._processes.share(self._lengths[step])]
+        for chosen in plan_sorted(self._lengths[own], self._settings.batch_tokens):
+            indices = own[chosen]
             packed = pack(self._train, indices).to(self._device)
             with self._autocast():
                 logits = self._module(packed)
@@ -104,16 +108,18 @@ class TextSource:
     def validation_logits(self) -> NDArray[np.float32]:
         """Logits of the validation texts, without dropout."""
         assert self._validation is not None, "validation_logits() needs validation rows"
+        own = self._processes.share(token_lengths(self._validation))
+        texts = self._validation if self._processes.count == 1 else self._validation.take(own)
         self._module.eval()
         with self._autocast():
             logits = run_packed(
                 self._module,
-                self._validation,
+                texts,
                 batch_tokens=self._settings.encoding_tokens(self._device),
                 device=self._device,
             )
         self._module.train()
-        return logits
+        return self._processes.rows_together(logits, own, len(self._validation))
 
 
 class VectorSource:

@@ -32,7 +32,9 @@ from bertblocks.evaluation import (
 from bertblocks.inference import targets_in_unit
 from bertblocks.training.card import run_card
 from bertblocks.training.events import Event, Listener, ignore
+from bertblocks.training.following import NOTHING_TO_DO, Begun
 from bertblocks.training.logs import LOG_FILE, TENSORBOARD_FOLDER, RunLog
+from bertblocks.training.processes import ALONE, Processes
 from bertblocks.training.run import TrainedModel, train_model
 from bertblocks.training.settings import TrainingSettings
 from bertblocks.training.table_evaluation import evaluate_run, training_hashes
@@ -83,7 +85,12 @@ class FinishedRun:
 
 
 def train_table(
-    run: TableRun, *, resume: bool = False, on_event: Listener = ignore, say: Say = _LOG.info
+    run: TableRun,
+    *,
+    resume: bool = False,
+    on_event: Listener = ignore,
+    say: Say = _LOG.info,
+    processes: Processes = ALONE,
 ) -> FinishedRun:
     """Read a table, train, evaluate on the held-out rows, and write the model's folder.
 
@@ -97,6 +104,7 @@ def train_table(
             evaluate where it had finished.
         on_event: Told of every step and epoch.
         say: Told, in sentences, what is found and done.
+        processes: Those that train together, of which this is the first; the others call follow_table.
 
     Raises:
         DataError: If the table or its rows cannot be used.
@@ -114,14 +122,16 @@ def train_table(
         run.training.check_task(rows.task.kind, has_validation=True)
         graph = table_graph(run, rows.task)
         check_task(graph, rows.task)
-        identity = run_identity(run, rows, graph)
+        identity = run_identity(run, rows, graph, processes.count)
         if (Path(run.output) / RUN_FILE).exists():
+            processes.told(NOTHING_TO_DO)
             return _finished_before(run, rows, identity, say)
         resumed = resume and (run.work / RUN_FILE).exists()
         precision = open_work(run, identity, say, resume=resume)
+        processes.told(Begun(precision=precision, resume=resume))
         start = time.monotonic()
         try:
-            return _train(run, rows, graph, precision, resume, on_event, say)
+            return _train(run, rows, graph, precision, resume, on_event, say, processes)
         except BertBlocksError:
             # What took less time than lies between checkpoints would only be in a mended command's way.
             soon = time.monotonic() - start < run.training.checkpoint_every_s
@@ -138,6 +148,7 @@ def _train(
     resume: bool,
     on_event: Listener,
     say: Say,
+    processes: Processes,
 ) -> FinishedRun:
     # The log comes first: it fails at once where TensorBoard is wanted, and not there.
     with RunLog(run.work, tensorboard=run.tensorboard) as log:
@@ -156,6 +167,7 @@ def _train(
             work=run.work,
             resume=resume,
             on_event=tell_both,
+            processes=processes,
         )
     _say_what_was_cut(trained, say)
     _say_temperature(trained.model.task, say)

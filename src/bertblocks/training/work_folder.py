@@ -42,8 +42,8 @@ _LOCK = "lock"
 _FREE = ("output", "group_by", "baseline", "tensorboard")
 _FREE_IN_TRAINING = ("checkpoint_every_s",)
 
-# Going on with another torch or another number of threads is possible, though not equal to the bit.
-_ENVIRONMENT = ("torch", "threads")
+# Going on with another torch, or with more or fewer threads or processes, is not equal to the bit.
+_ENVIRONMENT = ("torch", "threads", "processes")
 
 
 def check_places(run: TableRun, *, resume: bool) -> None:
@@ -153,12 +153,13 @@ def is_worth_keeping(work: Path) -> bool:
     return any((work / name).exists() for name in (CHECKPOINT, BEST, VECTORS, MODEL_FOLDER))
 
 
-def run_identity(run: TableRun, rows: TableRows, graph: Graph) -> dict[str, Any]:
+def run_identity(run: TableRun, rows: TableRows, graph: Graph, num_processes: int = 1) -> dict[str, Any]:
     """What must be the same for a resumed run to end as the uninterrupted one; written to run.json."""
     return {
         "bertblocks": __version__,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "processes": num_processes,
         "settings": run.to_json(),
         "graph": graph.to_json(),
         "task": rows.task.to_json(),
@@ -229,7 +230,9 @@ def check_same_run(folder: Path, identity: dict[str, Any], say: Callable[[str], 
             f"{folder} belongs to another run, which differs in {', '.join(differing)}; give the same "
             "settings and data, or remove it to begin anew."
         )
-    if differing := _differences({key: record.get(key) for key in environment}, environment):
+    # Before there could be several processes, there was one.
+    begun = {key: record.get(key, 1 if key == "processes" else None) for key in environment}
+    if differing := _differences(begun, environment):
         say(
             f"The run began with other {', '.join(differing)}: the model will be as good, but its last bits "
             "may differ."
